@@ -1,0 +1,68 @@
+# make demo    a project with the default answers in scratch/parcel-eta, and `ml demo` run in it
+# make test    the fast tests of the template; `make help` lists the rest
+#
+# Needs python3 (3.11 or newer) with pip, git and make. Where there is no uv, pip brings it along into .tools/.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+DEMO := scratch/parcel-eta
+TESTS := tests
+WORKFLOWS := .github {{cookiecutter.project_slug}}/.github
+
+# Not `command -v`: a shim that leads nowhere is on the path too.
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(CURDIR)/.tools/bin/uv)
+RUN := $(UV) run --locked
+unexport VIRTUAL_ENV
+
+.PHONY: help demo test test-slow test-all check golden lock bump
+
+help:
+	@echo "make demo       generate a project in $(DEMO) and run its demo"
+	@echo "make test       the fast tests"
+	@echo "make test-slow  the tests that install, train and serve"
+	@echo "make test-all   both"
+	@echo "make check      lint, format, types, workflows"
+	@echo "make golden     accept the files that a project now has (tests/expected_files.txt)"
+	@echo "make lock       lock again after an edit of a pyproject.toml"
+	@echo "make bump       move every pin to the newest release that is a week old"
+
+demo: | $(UV)
+	@rm -rf $(DEMO)
+	@$(RUN) --quiet cookiecutter --no-input --default-config --output-dir $(dir $(DEMO)) . >/dev/null
+	@cd $(DEMO) && $(UV) run --locked --quiet ml demo
+	@echo
+	@echo "The project is in $(DEMO)"
+
+test: | $(UV)
+	$(RUN) pytest -n auto --dist loadgroup $(TESTS)
+
+test-slow: | $(UV)
+	$(RUN) pytest -n auto --dist loadgroup -m slow $(TESTS)
+
+test-all: | $(UV)
+	$(RUN) pytest -n auto --dist loadgroup -m "" $(TESTS)
+
+check: | $(UV)
+	$(UV) lock --check
+	$(RUN) ruff check hooks scripts tests
+	$(RUN) ruff format --check hooks scripts tests
+	$(RUN) pyrefly check
+	$(RUN) zizmor --offline --quiet $(foreach folder,$(WORKFLOWS),'$(folder)')
+
+golden: | $(UV)
+	$(RUN) pytest tests/test_render.py -k expected --refresh
+
+lock: | $(UV)
+	$(RUN) python scripts/bump.py --no-upgrade
+
+bump: | $(UV)
+	$(RUN) python scripts/bump.py
+
+# `--target` and not a virtual environment: some systems ship python3 without venv.
+$(CURDIR)/.tools/bin/uv:
+	@echo "bringing uv $(UV_VERSION) along in .tools/"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)
+
+# The uv on the path: nothing to bring.
+uv:
+	@true

@@ -1,0 +1,92 @@
+"""A generated project holds up to its own checks: nothing is mended first."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import FORTY, Project, git
+
+pytestmark = pytest.mark.slow
+Repository = Callable[..., Project]
+
+
+@pytest.fixture(params=[pytest.param({}, id="default"), pytest.param({"project_name": FORTY}, id="forty")])
+def project(request: pytest.FixtureRequest, repository: Repository) -> Project:
+    return repository(**request.param)
+
+
+def changes(project: Project) -> str:
+    return git(project, "status", "--porcelain")
+
+
+def test_its_own_checks_pass(project: Project):
+    project.run("uv", "sync", "--locked")
+    project.run("uv", "run", "--locked", "ruff", "check", ".")
+    project.run("uv", "run", "--locked", "ruff", "format", "--check", ".")
+    project.run("uv", "run", "--locked", "pyrefly", "check")
+    assert not changes(project)
+
+
+@pytest.mark.xdist_group("own tests")
+def test_its_own_tests_pass_and_leave_nothing_behind(project: Project):
+    done = project.run("uv", "run", "--locked", "pytest", "-m", "", "-q")
+    assert " passed" in done.stdout and " failed" not in done.stdout and " error" not in done.stdout
+    assert not changes(project)
+
+
+def test_a_wrong_type_is_found(repository: Repository):
+    project = repository()
+    assert project.run("uv", "run", "pyrefly", "check", check=False).returncode == 0
+    wrong = 'def days(hours: float) -> int:\n    return "many" if hours else days("few")\n'
+    (project.path / "src" / "parcel_eta" / "wrong.py").write_text(wrong, encoding="utf-8")
+    done = project.run("uv", "run", "pyrefly", "check", check=False)
+    assert done.returncode != 0
+    assert "wrong.py:2" in done.stdout and "bad-return" in done.stdout and "bad-argument-type" in done.stdout
+
+
+def with_output(notebook: Path) -> str:
+    """A copy of the notebook as somebody leaves it who ran it."""
+    book = json.loads(notebook.read_text(encoding="utf-8"))
+    cell = next(cell for cell in book["cells"] if cell["cell_type"] == "code")
+    cell["execution_count"] = 7
+    cell["outputs"] = [{"name": "stdout", "output_type": "stream", "text": ["secret 42\n"]}]
+    return json.dumps(book, indent=1) + "\n"
+
+
+def test_hooks_find_nothing_and_strip_what_a_notebook_shows(repository: Repository, tmp_path: Path):
+    project = repository()
+    hooks = ("uv", "run", "--locked", "pre-commit", "run", "--all-files")
+    env = {"PRE_COMMIT_HOME": str(tmp_path / "pre-commit")}
+    project.run(*hooks, env=env)
+    assert not changes(project)
+
+    notebook = project.path / "notebooks" / "01_explore.ipynb"
+    clean = notebook.read_bytes()
+    notebook.write_text(with_output(notebook), encoding="utf-8")
+    done = project.run(*hooks, env=env, check=False)
+    assert done.returncode != 0 and "notebooks without outputs" in done.stdout
+    assert notebook.read_bytes() == clean
+    assert not changes(project)
+
+
+def test_a_badly_formatted_file_does_not_get_past_the_hooks(repository: Repository, tmp_path: Path):
+    project = repository()
+    (project.path / "src" / "parcel_eta" / "untidy.py").write_text(
+        "import os\nx = {'a':1}\n", encoding="utf-8"
+    )
+    git(project, "add", "--all")
+    env = {"PRE_COMMIT_HOME": str(tmp_path / "pre-commit")}
+    done = project.run("uv", "run", "--locked", "pre-commit", "run", env=env, check=False)
+    assert done.returncode != 0
+    assert "`os` imported but unused" in done.stdout and "files were modified by this hook" in done.stdout
+
+
+def test_the_serving_image_stays_small(bake: Callable[..., Project]):
+    """What a server installs: no tracking, no training, no DVC."""
+    project = bake()
+    project.run("uv", "sync", "--locked", "--no-default-groups")
+    listed = project.run("uv", "pip", "list", "--format", "json").stdout
+    names = {package["name"] for package in json.loads(listed[listed.index("[") : listed.rindex("]") + 1])}
+    assert {"fastapi", "scikit-learn", "parcel-eta"} <= names
+    assert not {"mlflow", "mlflow-skinny", "pandas", "polars", "dvc", "matplotlib", "pytest"} & names

@@ -1,0 +1,191 @@
+"""Workflows follow their schema, give nothing away, and each of their commands runs."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bump
+import pytest
+import run_workflow
+from conftest import ROOT, Project, git, run
+from run_workflow import parse
+
+PINNED = re.compile(r"^\s*(- )?uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$")
+RUNNER = ROOT / "scripts" / "run_workflow.py"
+
+
+@pytest.fixture(params=["the template", "a project"])
+def repository_folder(request: pytest.FixtureRequest, default: Project) -> Path:
+    return ROOT if request.param == "the template" else default.path
+
+
+def workflows(folder: Path) -> dict[str, str]:
+    found = {p.name: p.read_text("utf-8") for p in sorted((folder / ".github" / "workflows").glob("*.yml"))}
+    assert found
+    return found
+
+
+def schema(kind: str, *files: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    names = [str(file) for file in files]
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{kind}", *names]
+    return run(*command, cwd=ROOT, check=check)
+
+
+def zizmor(folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return run("uv", "run", "--frozen", "zizmor", "--offline", str(folder / ".github"), cwd=ROOT, check=check)
+
+
+def test_they_follow_their_schema(repository_folder: Path):
+    schema("github-workflows", *(repository_folder / ".github" / "workflows").glob("*.yml"))
+    schema("dependabot", repository_folder / ".github" / "dependabot.yml")
+
+
+def test_they_give_nothing_away(repository_folder: Path):
+    assert "No findings to report" in zizmor(repository_folder).stdout
+
+
+def unpinned(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "uses:" in line and not PINNED.match(line)]
+
+
+def commands_with_expressions(workflow: dict[str, Any]) -> list[str]:
+    every = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    return [step["run"] for step in every if "${{" in step.get("run", "")]
+
+
+def too_free(workflow: dict[str, Any]) -> list[str]:
+    """Jobs that could hang, or hold on to the token that checked the code out."""
+    loose = [name for name, job in workflow["jobs"].items() if "timeout-minutes" not in job]
+    for name, job in workflow["jobs"].items():
+        checkouts = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+        loose += [name for step in checkouts if step["with"]["persist-credentials"] != "false"]
+    return loose + ([] if workflow["permissions"] == {} else ["permissions"])
+
+
+def test_they_are_pinned_and_closed(repository_folder: Path):
+    for name, text in workflows(repository_folder).items():
+        workflow = parse(text)
+        assert not unpinned(text), name
+        assert not commands_with_expressions(workflow), name
+        assert not too_free(workflow), name
+
+
+def test_template_and_project_pin_the_same(default: Project):
+    pins = bump.action_pins(workflows(ROOT)["ci.yml"])
+    uv = bump.uv_version((ROOT / "Makefile").read_text(encoding="utf-8"))
+    for folder in (ROOT, default.path):
+        for name, text in workflows(folder).items():
+            assert bump.action_pins(text).items() <= pins.items(), f"{name}: run `make bump`"
+            assert set(re.findall(r'setup-uv@.*\n(?: .*\n)*? +version: "(.*)"', text)) <= {uv}, name
+
+
+CARELESS = """
+name: careless
+on: [pull_request_target]
+jobs:
+  leak:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v7
+      - run: echo ${{ github.event.pull_request.title }}
+"""
+
+
+def test_a_careless_workflow_is_caught(tmp_path: Path):
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "careless.yml").write_text(CARELESS)
+    workflow = parse(CARELESS) | {"permissions": {"contents": "write"}}
+    workflow["jobs"]["leak"]["steps"][0]["with"] = {"persist-credentials": "true"}
+    found = zizmor(tmp_path, check=False)
+    assert found.returncode != 0 and "template-injection" in found.stdout
+    assert unpinned(CARELESS) == ["      - uses: actions/checkout@v7"]
+    assert commands_with_expressions(workflow) == ["echo ${{ github.event.pull_request.title }}"]
+    assert too_free(workflow) == ["leak", "leak", "permissions"]
+    (folder / "wrong.yml").write_text("on: push\njobs: {a: {runs-on: ubuntu-latest, step: []}}\n")
+    assert schema("github-workflows", folder / "wrong.yml", check=False).returncode != 0
+
+
+STEPS = """
+on: push
+env: {LEVEL: workflow, ON: true}
+jobs:
+  first:
+    env: {LEVEL: job}
+    steps:
+      - uses: actions/checkout@v7
+      - {name: sees, run: 'echo "$LEVEL $ON $CI"; cat committed.txt'}
+      - {name: own, run: echo "$LEVEL", env: {LEVEL: step}}
+      - {name: hands on, run: echo "LATER=handed" >> "$GITHUB_ENV"}
+      - {name: gets, run: echo "$LATER"}
+      - {name: conditional, if: failure(), run: exit 9}
+  second:
+    steps:
+      - {name: pipe, run: false | true}
+      - {name: never, run: echo unreachable}
+"""
+
+
+def in_repository(folder: Path, workflow: str) -> Project:
+    project = Project(folder)
+    (folder / ".github" / "workflows").mkdir(parents=True)
+    (folder / ".github" / "workflows" / "ci.yml").write_text(workflow)
+    (folder / "committed.txt").write_text("committed\n")
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Start")
+    (folder / "committed.txt").write_text("edited\n")
+    return project
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the runner is for steps written for bash on Linux")
+def test_the_runner_runs_steps_as_ci_does(tmp_path: Path):
+    project = in_repository(tmp_path, STEPS)
+    done = run(sys.executable, str(RUNNER), str(project.path), cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "skipped  first / actions/checkout@v7  (uses actions/checkout@v7)",
+        "run      first / sees",
+        "job true true",
+        "committed",
+        "ok       first / sees",
+        "run      first / own",
+        "step",
+        "ok       first / own",
+        "run      first / hands on",
+        "ok       first / hands on",
+        "run      first / gets",
+        "handed",
+        "ok       first / gets",
+        "skipped  first / conditional  (if failure())",
+        "run      second / pipe",
+        "FAILED   second / pipe",
+    ]
+
+
+def test_the_runner_refuses_what_it_cannot_know():
+    with pytest.raises(SystemExit, match="pass it through env"):
+        list(run_workflow.steps(parse(CARELESS)))
+    with pytest.raises(SystemExit, match="no value outside GitHub"):
+        run_workflow.environment({"env": {"TOKEN": "${{ secrets.TOKEN }}"}})
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("workflow")
+def test_every_step_of_a_projects_ci_runs_in_a_clean_clone(repository: Callable[..., Project]):
+    project = repository()
+    done = run(sys.executable, str(RUNNER), str(project.path), cwd=ROOT)
+    steps = list(run_workflow.steps(parse(project.text(".github/workflows/ci.yml"))))
+    commands = [step.command for step in steps if step.command]
+    assert [line.split()[0] for line in commands] == ["uv"] * len(commands)
+    for step in steps:
+        said = "skipped" if step.skipped else "ok"
+        assert re.search(rf"^{said} +{re.escape(f'{step.job} / {step.name}')}", done.stdout, flags=re.M)
+    assert len([line for line in done.stdout.splitlines() if line.startswith("skipped ")]) == 2, (
+        "the two actions"
+    )
+    assert json.loads(project.text(".template.json"))["cookiecutter"]["project_slug"] == "parcel-eta"

@@ -1,0 +1,1 @@
+"""From a day upstream to a frozen dataset: contract, ingest, partitions, dataset."""

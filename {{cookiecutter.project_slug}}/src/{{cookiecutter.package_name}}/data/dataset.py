@@ -1,0 +1,169 @@
+"""The frozen snapshot a version is trained and judged on: one content-addressed file, and what it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+
+from .. import files
+from ..clock import days
+from ..config import DataConfig
+from ..errors import Exit, ProjectError
+from ..paths import Paths
+from ..spec import Contract, Table
+from .store import Store
+from .validation import check
+
+DAY = "partition"
+SPLIT = "split"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled rows with their day and split. ``digest`` is the sha256 of the file at ``address``."""
+
+    frame: pl.DataFrame
+    digest: str
+    address: str
+    origin: dict[str, Any]
+
+    def split(self, name: str) -> pl.DataFrame:
+        """Rows of ``train`` or ``evaluation``."""
+        return self.frame.filter(pl.col(SPLIT) == name)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Two adjoining stretches of days, split by time: train first, then evaluation."""
+
+    train_first: date
+    evaluation_first: date
+    last: date
+
+    @classmethod
+    def ending(cls, last: date, config: DataConfig) -> Window:
+        evaluation_first = last - timedelta(days=7 * config.evaluation_weeks - 1)
+        return cls(evaluation_first - timedelta(days=config.train_days), evaluation_first, last)
+
+
+def latest(store: Store, contract: Contract) -> date:
+    """The newest day that labels were ingested for. Raises ProjectError (exit 4) when there is none."""
+    table = contract.labels if isinstance(contract.labels, Table) else contract.rows
+    ingested = store.days(table.name)
+    if not ingested:
+        raise ProjectError(
+            f"no data yet: no partition of {table.name}",
+            hint="ml ingest --from 2026-04-20 --to 2026-05-31",
+            exit=Exit.UNAVAILABLE,
+        )
+    return ingested[-1]
+
+
+def build(
+    config: DataConfig,
+    contract: Contract,
+    paths: Paths,
+    *,
+    as_of: date | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Dataset:
+    """Freeze the window that ends with the last day whose labels were complete on ``as_of``.
+
+    Every partition is compared with its manifest and held against the contract again. Raises ProjectError: exit 4 when
+    days are missing, exit 3 when labels are, or when a partition no longer keeps the contract.
+    """
+    store = Store(paths)
+    as_of = as_of or latest(store, contract)
+    window = Window.ending(as_of - timedelta(days=contract.labels_complete_after), config)
+    wanted = [(contract.rows, day) for day in days(window.train_first, window.last)]
+    if isinstance(contract.labels, Table):
+        wanted += [(contract.labels, day) for day in days(window.train_first, as_of)]
+    _refuse_gaps(store, wanted)
+
+    frames: dict[str, list[pl.DataFrame]] = {}
+    sources = []
+    for table, day in wanted:
+        report(f"{table.name} {day}")
+        frame = check(store.read(table.name, day), table, contract.version, day).good
+        frames.setdefault(table.name, []).append(frame.with_columns(pl.lit(day).alias(DAY)))
+        manifest = store.manifest(table.name, day)
+        sources.append(
+            {"table": table.name, "partition": day.isoformat(), "sha256": manifest.sha256 if manifest else ""}
+        )
+
+    rows = pl.concat(frames[contract.rows.name])
+    if isinstance(contract.labels, Table):
+        rows = _join(rows, pl.concat(frames[contract.labels.name]), contract.labels, _label_columns(contract))
+    labels = _label_columns(contract)
+    unlabelled = rows.filter(pl.all_horizontal(pl.col(name).is_null() for name in labels)).height
+    if unlabelled > config.unlabelled_share * rows.height:
+        raise ProjectError(
+            f"{unlabelled} of {rows.height} rows have no label though all were due by {as_of}: "
+            f"expected at most {config.unlabelled_share:.0%} (data.unlabelled_share)",
+            hint=f"are deliveries missing upstream? compare the row counts of data/partitions/{contract.rows.name}",
+            exit=Exit.REFUSED,
+        )
+    split = pl.when(pl.col(DAY) < window.evaluation_first).then(pl.lit("train")).otherwise(pl.lit("evaluation"))
+    rows = rows.drop_nulls(labels).with_columns(split.alias(SPLIT))
+    if (seen := rows.filter(pl.col(SPLIT) == "evaluation").height) < config.minimum_evaluation_rows:
+        raise ProjectError(
+            f"{seen} labelled rows to evaluate on, data.minimum_evaluation_rows wants {config.minimum_evaluation_rows}",
+            hint="raise data.evaluation_weeks: a verdict on fewer rows is noise",
+        )
+    origin = {
+        "as_of": as_of.isoformat(),
+        "train": [window.train_first.isoformat(), (window.evaluation_first - timedelta(days=1)).isoformat()],
+        "evaluation": [window.evaluation_first.isoformat(), window.last.isoformat()],
+        "rows": rows.height,
+        "rows_without_label": unlabelled,
+        "contract_version": contract.version,
+        "partitions": sources,
+    }
+    return _freeze(rows, origin, paths)
+
+
+def _label_columns(contract: Contract) -> list[str]:
+    if not isinstance(contract.labels, Table):
+        return list(contract.labels)
+    key = contract.labels.schema.primary_key()
+    hidden = {*key, contract.labels.time}
+    return [name for name in contract.labels.schema.column_names() if name not in hidden]
+
+
+def _join(rows: pl.DataFrame, labels: pl.DataFrame, table: Table, columns: list[str]) -> pl.DataFrame:
+    """Labels by key; a label that was delivered twice counts as delivered last."""
+    key = table.schema.primary_key()
+    labels = labels.select([*key, *columns]).unique(key, keep="last", maintain_order=True)
+    return rows.join(labels, on=key, how="left", maintain_order="left")
+
+
+def _refuse_gaps(store: Store, wanted: list[tuple[Table, date]]) -> None:
+    present = {table.name: set(store.days(table.name)) for table, _ in wanted}
+    missing = sorted((day, table.name) for table, day in wanted if day not in present[table.name])
+    if missing:
+        shown = ", ".join(f"{table} {day}" for day, table in missing[:4]) + (
+            f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+        )
+        raise ProjectError(
+            f"{len(missing)} partitions of the window are missing: {shown}",
+            hint=f"ml ingest --from {missing[0][0]} --to {missing[-1][0]}",
+            exit=Exit.UNAVAILABLE,
+        )
+
+
+def _freeze(rows: pl.DataFrame, origin: dict[str, Any], paths: Paths) -> Dataset:
+    buffer = io.BytesIO()
+    rows.write_parquet(buffer, compression="zstd")
+    content = buffer.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    path = paths.datasets / f"{digest[:16]}.parquet"
+    if not path.exists():
+        files.write_bytes(path, content)
+    files.write_json(path.with_suffix(".json"), origin | {"sha256": digest})
+    return Dataset(rows, digest, paths.relative(path), origin)

@@ -1,0 +1,108 @@
+"""One day from the source through the contract into its partition, or into quarantine with a report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from .. import files
+from ..config import OperationsConfig
+from ..errors import ProjectError
+from ..paths import Paths
+from ..source import Unreadable, fetch
+from ..spec import Contract, Table
+from .store import Manifest, Store
+from .validation import Checked, ContractViolated, Violation, check
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A partition that is in force, and whether this call changed it."""
+
+    manifest: Manifest
+    changed: bool
+
+
+def ingest(
+    table: Table, day: date, contract: Contract, operations: OperationsConfig, paths: Paths, now: datetime
+) -> Ingested:
+    """Fetch, check and store one table of one day. Running it again gives the same bytes.
+
+    Raises ProjectError: exit 4 when the day is not there yet, exit 3 when the contract refuses it. A refused delivery
+    is kept in quarantine with its report, and the partition that was there before stays.
+    """
+    try:
+        delivery = fetch(table.name, day, operations.source, paths, now)
+    except Unreadable as broken:
+        violation = Violation(
+            "",
+            "readable",
+            "a complete Parquet file",
+            f"{len(broken.content)} bytes, {broken.reason}",
+            0,
+            "cut off in transfer?",
+        )
+        refused = ContractViolated(table.name, day.isoformat(), contract.version, 0, [violation])
+        raise _quarantined(refused, broken.content, paths) from None
+    try:
+        checked = check(delivery.frame, table, contract.version, day)
+    except ContractViolated as refused:
+        raise _quarantined(refused, delivery.content, paths) from None
+    return _store(checked, table, day, contract, delivery.origin, delivery.sha256, paths)
+
+
+def ingest_days(
+    wanted: list[date],
+    contract: Contract,
+    operations: OperationsConfig,
+    paths: Paths,
+    now: datetime,
+    report: Callable[[str], None] = lambda _: None,
+) -> tuple[list[Ingested], list[ProjectError]]:
+    """Every table of every day; one bad or missing delivery does not keep the others out. Returns (done, failed)."""
+    done, failed = [], []
+    for day in wanted:
+        for table in contract.tables.values():
+            try:
+                done.append(ingest(table, day, contract, operations, paths, now))
+            except ProjectError as error:
+                failed.append(error)
+            report(f"{table.name} {day}")
+    return done, failed
+
+
+def _store(
+    checked: Checked, table: Table, day: date, contract: Contract, origin: str, sha256: str, paths: Paths
+) -> Ingested:
+    store = Store(paths)
+    before = store.manifest_path(table.name, day)
+    old = before.read_bytes() if before.exists() else b""
+    key = table.schema.primary_key()
+    order = ([table.time] if table.time else []) + key
+    frame = checked.good.sort(order) if order else checked.good
+    if checked.tolerated:
+        aside = paths.quarantine / table.name / f"{day}-{sha256[:12]}" / "rows-set-aside.parquet"
+        with files.replacing(aside) as temporary:
+            checked.aside.write_parquet(temporary)
+    manifest = store.write(
+        table.name,
+        day,
+        frame,
+        rows_set_aside=checked.tolerated,
+        contract_version=contract.version,
+        source=origin,
+        source_sha256=sha256,
+    )
+    return Ingested(manifest, changed=before.read_bytes() != old)
+
+
+def _quarantined(refused: ContractViolated, content: bytes, paths: Paths) -> ProjectError:
+    """Keep the delivery and the reasons under a name made of its content: refusing it again adds nothing."""
+    digest = hashlib.sha256(content).hexdigest()
+    folder = paths.quarantine / refused.table / f"{refused.partition}-{digest[:12]}"
+    files.write_bytes(folder / "delivery.parquet", content)
+    files.write_json(folder / "report.json", refused.report() | {"sha256": digest})
+    refused.hint = f"see {paths.relative(folder)}/; the partition that was there before is untouched"
+    return refused

@@ -1,0 +1,314 @@
+"""Does a frame keep the contract? Every broken promise is a violation: expected, observed and a likely cause."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from ..errors import Exit, ProjectError
+from ..model.request import expected
+from ..spec import Column, Table
+from .describe import describe
+
+FACTORS = {
+    1000.0: "a factor of 1000",
+    100.0: "a factor of 100",
+    60.0: "a factor of 60",
+    24.0: "a factor of 24",
+    3600.0: "a factor of 3600",
+    2.2046: "pounds and kilograms",
+    1.609344: "miles and kilometres",
+}
+UNITS = {
+    ("g", 1000.0): "kilograms as grams",
+    ("kg", 0.001): "grams as kilograms",
+    ("km", 0.001): "metres as kilometres",
+    ("h", 1 / 60): "minutes as hours",
+    ("h", 24.0): "days as hours",
+    ("d", 1 / 24): "hours as days",
+}
+RULES = {
+    "nullability": "no nulls",
+    "min": "not below the minimum",
+    "max": "not above the maximum",
+    "nan": "no NaN",
+    "inf": "no infinity",
+}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule of one column (or of the whole table, column ``""``)."""
+
+    column: str
+    rule: str
+    expected: str
+    observed: str
+    rows: int
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.column}: " if self.column else ""
+        count = f" in {self.rows} rows" if self.rows else ""
+        return f"{where}{self.rule}{count}: expected {self.expected}, observed {self.observed}" + (
+            f" ({self.hint})" if self.hint else ""
+        )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """``good`` keeps the contract; ``aside`` are rows within a tolerated share, with the rule that each broke."""
+
+    good: pl.DataFrame
+    aside: pl.DataFrame
+    tolerated: dict[str, int]
+
+
+class ContractViolated(ProjectError):
+    """The data are refused as a whole; ``violations`` has every reason."""
+
+    def __init__(self, table: str, partition: str, version: str, rows: int, violations: list[Violation]) -> None:
+        listing = "\n".join(f"  {violation}" for violation in violations)
+        super().__init__(
+            f"{table} {partition} breaks contract version {version} ({rows} rows):\n{listing}", exit=Exit.REFUSED
+        )
+        self.table, self.partition, self.version, self.rows, self.violations = (
+            table,
+            partition,
+            version,
+            rows,
+            violations,
+        )
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "table": self.table,
+            "partition": self.partition,
+            "contract_version": self.version,
+            "rows": self.rows,
+            "violations": [asdict(violation) for violation in self.violations],
+        }
+
+
+def check(frame: pl.DataFrame, table: Table, version: str, day: date) -> Checked:
+    """Hold ``frame``, the partition of ``day``, against the table's contract.
+
+    Returns it in contract order and types. Raises ContractViolated with everything that is wrong, shape first: rows are
+    only judged once columns and types are right.
+    """
+    columns = {column.name: column for column in describe(table)}
+
+    def refuse(violations: list[Violation]) -> None:
+        if violations:
+            raise ContractViolated(table.name, day.isoformat(), version, len(frame), violations)
+
+    refuse(_columns(frame, columns))
+    frame = frame.select(list(columns))
+    refuse(_types(frame, table, columns))
+    if frame.is_empty():
+        refuse([Violation("", "rows", "at least one row", "an empty table", 0, "did the upstream job run on no data?")])
+    frame = frame.with_columns(
+        pl.col(name).cast(pl.String) for name in frame.columns if frame.schema[name] == pl.Categorical
+    )
+    violations = [v for column in columns.values() if (v := _allowed(frame, column))]
+    violations += [v for column in columns.values() if (v := _unseen(frame, column))]
+    violations += [v for column in columns.values() for v in _typical(frame, column)]
+    if table.time is not None:
+        violations += _day(frame, table.time, day)
+    refuse(violations)
+    return _rows(frame, table, columns, refuse)
+
+
+def _columns(frame: pl.DataFrame, columns: dict[str, Column]) -> list[Violation]:
+    missing = [name for name in columns if name not in frame.columns]
+    extra = [name for name in frame.columns if name not in columns]
+    violations = []
+    for name in missing:
+        near = difflib.get_close_matches(name, extra, n=1, cutoff=0.5)
+        hint = f"renamed to {near[0]}?" if near else None
+        violations.append(Violation(name, "column", f"a column {name}", f"columns {', '.join(frame.columns)}", 0, hint))
+        extra = [other for other in extra if other not in near]
+    for name in extra:
+        violations.append(
+            Violation(
+                name,
+                "column",
+                "no such column",
+                f"an unknown column {name}",
+                0,
+                "new upstream? add it to contract.py or drop it in source.py",
+            )
+        )
+    return violations
+
+
+def _types(frame: pl.DataFrame, table: Table, columns: dict[str, Column]) -> list[Violation]:
+    violations = []
+    for name, declared in table.schema.columns().items():
+        seen = frame.schema[name]
+        wanted = declared.dtype
+        texts = (pl.String, pl.Categorical, pl.Enum)
+        same = isinstance(seen, texts) if isinstance(wanted, texts) else seen == wanted
+        if not same:
+            example = frame[name].drop_nulls().head(1).to_list()
+            seen_example = f"{seen}, for example {example[0]!r}" if example else f"{seen}"
+            hint = "text where a number was promised: parse it upstream" if seen == pl.String else None
+            if columns[name].kind == "time" and isinstance(seen, pl.Datetime):
+                hint = "a time without zone? say which zone upstream means and convert in source.py"
+            violations.append(Violation(name, "type", str(wanted), seen_example, len(frame), hint))
+    return violations
+
+
+def _allowed(frame: pl.DataFrame, column: Column) -> Violation | None:
+    """A closed category refuses what it does not list."""
+    if column.allowed is None:
+        return None
+    outside = (
+        frame[column.name]
+        .cast(pl.String)
+        .drop_nulls()
+        .value_counts(sort=True)
+        .filter(~pl.col(column.name).is_in(column.allowed))
+    )
+    if outside.is_empty():
+        return None
+    seen = [str(value) for value in outside[column.name].head(5).to_list()]
+    near = difflib.get_close_matches(seen[0].lower(), column.allowed, n=1)
+    hint = f"another spelling of {near[0]}?" if near else "a new level? add it to contract.py and train again"
+    return Violation(column.name, "allowed", expected(column), ", ".join(seen), int(outside["count"].sum()), hint)
+
+
+def _unseen(frame: pl.DataFrame, column: Column) -> Violation | None:
+    """An open category takes new values, up to a share of the day."""
+    if column.known is None or column.unseen_share is None:
+        return None
+    values = frame[column.name].drop_nulls()
+    unseen = values.filter(~values.is_in(column.known))
+    if len(unseen) <= column.unseen_share * len(frame):
+        return None
+    share = f"{len(unseen) / len(frame):.1%} of rows, most {unseen.value_counts(sort=True)[column.name][0]!r}"
+    return Violation(
+        column.name,
+        "unseen",
+        f"at most {column.unseen_share:.1%} of rows outside {', '.join(column.known)}",
+        share,
+        len(unseen),
+        "renamed levels, or a new one? add it to known in contract.py",
+    )
+
+
+def _typical(frame: pl.DataFrame, column: Column) -> list[Violation]:
+    """Bounds on quantiles pin the unit. The q-quantile is at least a exactly when a share of at most q lies below a."""
+    values = frame[column.name].drop_nulls() if column.typical else None
+    if values is None or values.is_empty():
+        return []
+    broken = []
+    for q, (low, high) in sorted(column.typical.items()):
+        too_low = low is not None and _share(values < low) > q
+        too_high = high is not None and _share(values <= high) < q
+        if too_low or too_high:
+            wanted = " and ".join(
+                word
+                for word in (
+                    f"at least {low:g}" if low is not None else "",
+                    f"at most {high:g}" if high is not None else "",
+                )
+                if word
+            )
+            observed = float(values.quantile(q, "linear") or 0.0)
+            unit = f" {column.unit}" if column.unit else ""
+            broken.append(
+                Violation(
+                    column.name,
+                    f"quantile {q:g}",
+                    f"{wanted}{unit}",
+                    f"{observed:g}{unit}",
+                    0,
+                    _unit_hint(values, column),
+                )
+            )
+    return broken
+
+
+def _share(mask: pl.Series) -> float:
+    return int(mask.sum()) / len(mask)
+
+
+def _unit_hint(values: pl.Series, column: Column) -> str | None:
+    """The conversion that would bring every bounded quantile back into its bounds, if there is one."""
+    seen = {q: float(values.quantile(q, "linear") or 0.0) for q in column.typical}
+    for factor, words in FACTORS.items():
+        for scale in (factor, 1 / factor):
+            inside = all(
+                (low is None or seen[q] * scale >= low) and (high is None or seen[q] * scale <= high)
+                for q, (low, high) in column.typical.items()
+            )
+            if inside:
+                known = next(
+                    (text for (unit, s), text in UNITS.items() if unit == column.unit and abs(s / scale - 1) < 1e-6),
+                    None,
+                )
+                return f"{known or words}? {seen[min(seen, key=lambda q: abs(q - 0.5))]:g} × {scale:g} would fit"
+    return None
+
+
+def _day(frame: pl.DataFrame, time: str, day: date) -> list[Violation]:
+    days = frame[time].drop_nulls().dt.date()
+    outside = frame[time].drop_nulls().filter(days != day)
+    if outside.is_empty():
+        return []
+    low, high = outside.min(), outside.max()
+    hint = "local time written as UTC?"
+    if len(outside) == len(frame):
+        hint = f"the delivery of {days.mode()[0]} again?"
+    return [
+        Violation(
+            time,
+            "partition",
+            f"times on {day} UTC",
+            f"{low:%Y-%m-%d %H:%M} to {high:%Y-%m-%d %H:%M}",
+            len(outside),
+            hint,
+        )
+    ]
+
+
+def _rows(frame: pl.DataFrame, table: Table, columns: dict[str, Column], refuse: Any) -> Checked:
+    """dataframely's own rules, row by row; a rule may tolerate a share of rows."""
+    good, failure = table.schema.filter(frame, cast=True)
+    violations, tolerated = [], {}
+    for rule, rows in failure.counts().items():
+        name, _, check_name = rule.rpartition("|")
+        if rows <= table.tolerated.get(rule, 0.0) * len(frame):
+            tolerated[rule] = rows
+            continue
+        if name in columns:
+            bad = failure.invalid()[name]
+            observed = f"{rows} nulls" if check_name == "nullability" else f"{bad.min()} to {bad.max()}"
+            violations.append(
+                Violation(name, RULES.get(check_name, check_name), expected(columns[name]), observed, rows)
+            )
+        elif rule == "primary_key":
+            keys = table.schema.primary_key()
+            repeated = frame.filter(frame.select(keys).is_duplicated())[keys[0]].head(3).to_list()
+            violations.append(
+                Violation(
+                    ", ".join(keys),
+                    "unique",
+                    "every key once",
+                    f"repeated keys, for example {', '.join(map(str, repeated))}",
+                    rows,
+                    "delivered twice?",
+                )
+            )
+        else:
+            violations.append(
+                Violation("", rule, f"rows that keep the rule {rule} of contract.py", f"{rows} rows that do not", rows)
+            )
+    refuse(violations)
+    stored = pl.DataFrame(good).with_columns(pl.col(pl.Enum).cast(pl.String))
+    return Checked(stored, failure.invalid() if tolerated else frame.clear(), tolerated)

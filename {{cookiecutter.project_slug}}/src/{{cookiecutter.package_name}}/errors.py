@@ -1,0 +1,35 @@
+"""The one error of the package: what happened, what to do next, and the exit code that says whose turn it is."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes, the same for every verb."""
+
+    OK = 0
+    SAID_NO = 1
+    """A check said no: gate, proof, status, drill."""
+    USAGE = 2
+    """Wrong usage or configuration."""
+    REFUSED = 3
+    """Data refused by the contract."""
+    UNAVAILABLE = 4
+    """Something outside is not there: late source, registry or storage down. Retry."""
+
+
+class ProjectError(Exception):
+    """An error with a readable cause and a next step; the command line prints it without a traceback.
+
+    ``message`` says what was expected, what was seen and where. ``hint`` is the next thing to do, ideally a command.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, exit: Exit = Exit.USAGE) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit = exit
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n  next: {self.hint}"

@@ -1,0 +1,71 @@
+"""Writing files so that a crash at any moment leaves the old state or the new one, never half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TEMPORARY = ".tmp-"
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut. Windows has no such call, and needs none for NTFS."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """A temporary path beside ``path``; what the body wrote there takes the place of ``path`` when it ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``value`` as indented JSON with sorted keys: the same value gives the same bytes."""
+    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n").encode())
+
+
+def replace_folder(temporary: Path, path: Path) -> None:
+    """Put the finished folder ``temporary`` (same file system) in the place of ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        outgoing = path.with_name(f"{TEMPORARY}{os.getpid()}-old-{path.name}")
+        path.rename(outgoing)
+        temporary.rename(path)
+        shutil.rmtree(outgoing)
+    else:
+        temporary.rename(path)
+    _sync(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed run left behind in ``folder``. Call it under the lock that guards the folder."""
+    for leftover in folder.glob(f"{TEMPORARY}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)

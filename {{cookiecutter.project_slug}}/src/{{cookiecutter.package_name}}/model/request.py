@@ -1,0 +1,145 @@
+"""The request model of a version, built from the contract JSON that the version carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from ..spec import Column, ModelContract
+
+REASONS = {
+    "missing": "missing",
+    "extra_forbidden": "unknown",
+    "greater_than": "range",
+    "greater_than_equal": "range",
+    "less_than": "range",
+    "less_than_equal": "range",
+    "finite_number": "range",
+    "string_too_short": "range",
+    "string_too_long": "range",
+    "string_pattern_mismatch": "range",
+    "literal_error": "not_allowed",
+}
+"""pydantic's error types in the six words the API and the proof speak; whatever else pydantic says is ``type``.
+A version's proof records these words, so an update of pydantic cannot change what a refusal is called."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why one field of one row was refused. Never holds the value: it may be personal."""
+
+    row: int
+    field: str
+    reason: str
+    expected: str
+
+
+class RequestRefused(Exception):
+    """The body does not satisfy the contract; ``refusals`` names every field."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        first = refusals[0]
+        more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
+        super().__init__(f"{first.field or 'body'}: {first.reason}, expected {first.expected}{more}")
+        self.refusals = list(refusals)
+
+
+def expected(column: Column) -> str:
+    """What the contract wants of a field, for people: ``number, 1 to 70000 g``."""
+    words: list[str] = [
+        {"time": "time with zone", "key": "text", "category": "text", "flag": "true or false"}.get(
+            column.kind, column.kind
+        )
+    ]
+    if column.allowed is not None:
+        words = [f"one of {', '.join(column.allowed)}"]
+    low = column.minimum if column.minimum is not None else column.above
+    high = column.maximum if column.maximum is not None else column.below
+    if low is not None and high is not None:
+        words.append(f"{low:g} to {high:g}")
+    elif low is not None:
+        words.append(f"{low:g} or more")
+    elif high is not None:
+        words.append(f"{high:g} or less")
+    if column.max_length is not None:
+        words.append(f"{column.min_length or 0} to {column.max_length} characters")
+    text = ", ".join(words) + (f" {column.unit}" if column.unit and column.kind in ("number", "integer") else "")
+    return text + (" or null" if column.nullable else "")
+
+
+def _annotation(column: Column) -> Any:
+    if column.allowed is not None:
+        base: Any = Literal[tuple(column.allowed)]  # pyrefly: ignore
+    else:
+        base = {"number": float, "integer": int, "flag": bool, "time": AwareDatetime, "category": str, "key": str}[
+            column.kind
+        ]
+    limits = {
+        "ge": column.minimum,
+        "le": column.maximum,
+        "gt": column.above,
+        "lt": column.below,
+        "min_length": column.min_length,
+        "max_length": column.max_length,
+        "pattern": column.pattern,
+    }
+    limits = {key: value for key, value in limits.items() if value is not None}
+    if column.kind == "number":
+        limits["allow_inf_nan"] = False
+    return Annotated[base, Field(**limits)] if limits else base
+
+
+class RequestModel:
+    """Parses request bodies: one JSON object, or an array of them. Strict types, unknown fields forbidden.
+
+    A nullable field may be left out, and is then null. A key identifies the row in logs; it may be left out too.
+    """
+
+    def __init__(self, contract: ModelContract) -> None:
+        self.columns = {column.name: column for column in contract.columns}
+        fields: dict[str, Any] = {}
+        for column in contract.columns:
+            annotation = _annotation(column)
+            optional = column.nullable or column.kind == "key"
+            about = Field(
+                default=None if optional else ...,
+                description=column.meaning + (f", {column.unit}" if column.unit else ""),
+                examples=None if column.example is None else [column.example],
+            )
+            fields[column.name] = (annotation | None if optional else annotation, about)
+        config = ConfigDict(extra="forbid", strict=True, title="Row", hide_input_in_errors=True)
+        self.row: type[BaseModel] = create_model("Row", __config__=config, **fields)
+        self._one = TypeAdapter(self.row)
+        self._many = TypeAdapter(Annotated[list[self.row], Field(min_length=1)])
+
+    def parse(self, body: bytes) -> list[dict[str, Any]]:
+        """The rows of a body, as plain dictionaries in contract order. Raises RequestRefused."""
+        many = body.lstrip()[:1] == b"["
+        try:
+            rows = self._many.validate_json(body) if many else [self._one.validate_json(body)]
+        except ValidationError as error:
+            raise RequestRefused(
+                [self._refusal(item, many) for item in error.errors(include_input=False, include_url=False)]
+            ) from None
+        return [row.__dict__ for row in rows]
+
+    def example(self) -> dict[str, Any]:
+        """One row made of the contract's examples."""
+        return {name: column.example for name, column in self.columns.items()}
+
+    def _refusal(self, error: Any, many: bool) -> Refusal:
+        where = list(error["loc"])
+        row = where.pop(0) if many and where and isinstance(where[0], int) else 0
+        field = str(where[0]) if where else ""
+        column = self.columns.get(field)
+        if error["type"] == "json_invalid":
+            return Refusal(row, "", "json", "a JSON object, or an array of objects")
+        reason = REASONS.get(error["type"], "type")
+        if column is None and reason == "unknown":
+            return Refusal(row, field, reason, f"one of the fields {', '.join(self.columns)}")
+        if column is None:
+            return Refusal(row, field, reason, "a JSON object, or a non-empty array of objects")
+        return Refusal(row, field, reason, expected(column))

@@ -1,0 +1,1 @@
+"""Running it: the demo, and the sample that plays the upstream team."""

@@ -1,0 +1,79 @@
+"""Where everything lives. No other module joins a path below the project's root."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ProjectError
+
+MARKER = "operations.yaml"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of one project. Nothing is created here; whoever writes creates what it needs."""
+
+    root: Path
+
+    @property
+    def operations(self) -> Path:
+        return self.root / MARKER
+
+    @property
+    def partitions(self) -> Path:
+        return self.root / "data" / "partitions"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "data" / "quarantine"
+
+    @property
+    def datasets(self) -> Path:
+        return self.root / "data" / "datasets"
+
+    @property
+    def registry(self) -> Path:
+        """MLflow's database and artefacts, unless ``MLFLOW_TRACKING_URI`` moves them to a server."""
+        return self.root / "var" / "registry"
+
+    @property
+    def serving(self) -> Path:
+        """Verified model versions on disk: what a server starts from when the registry is away."""
+        return self.root / "var" / "serving"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "var" / "locks"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "uv.lock"
+
+    def relative(self, path: Path) -> str:
+        """``path`` as a person would write it from the project's root."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            return str(path)
+
+
+def registry_uri(paths: Paths) -> str:
+    """Where the registry is: ``MLFLOW_TRACKING_URI``, or the project's own database by absolute path."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.registry / 'mlflow.db'}"
+
+
+def find(start: Path | None = None) -> Paths:
+    """The project around ``start`` (default: the working directory).
+
+    Raises ProjectError when no parent folder holds ``operations.yaml``.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / MARKER).is_file():
+            return Paths(folder)
+    raise ProjectError(
+        f"no project here: looked for {MARKER} in {here} and its parent folders",
+        hint="cd into the project's folder, the one that holds pyproject.toml",
+    )

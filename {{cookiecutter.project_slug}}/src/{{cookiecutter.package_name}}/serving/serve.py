@@ -1,0 +1,60 @@
+"""Running the server: one process, one port, stopped by Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from ..config import OperationsConfig
+from ..errors import ProjectError
+from ..log import configure
+from ..model.id import VersionId
+from ..paths import Paths
+from .app import create_app
+from .pointer import Pointer
+from .shelf import Shelf
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ProjectError for an address that is taken, wrong, or open to the network."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise ProjectError(f"serving.host: {host!r} is not an IP address", hint="use 127.0.0.1") from None
+    if not loopback:
+        raise ProjectError(
+            f"refusing to listen on {host}: this server asks nobody for a key",
+            hint="listen on 127.0.0.1 and put a proxy that does in front of it",
+        )
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ProjectError(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="ml serve --port 0 takes any free one"
+        ) from None
+
+
+def serve(
+    paths: Paths,
+    operations: OperationsConfig,
+    *,
+    version: VersionId | None,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+) -> None:
+    """Serve until stopped. ``version`` pins one; without it the champion is followed."""
+    configure(machine=True, level=logging.INFO)
+    if version is not None and Pointer(paths, operations).facts(version) is None:
+        raise ProjectError(f"there is no version {version}", hint="ml versions")
+    listener = bind(host, port)
+    shelf = Shelf(paths, operations, pinned=version)
+    app = create_app(shelf, operations.model, operations.serving)
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10)
+    address = listener.getsockname()
+    ready(f"http://{host}:{address[1]}")
+    uvicorn.Server(config).run(sockets=[listener])

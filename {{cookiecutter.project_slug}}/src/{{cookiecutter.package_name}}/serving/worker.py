@@ -1,0 +1,86 @@
+"""Short-lived processes that handle a version before the server touches it.
+
+``fetch`` imports MLflow and places a version on disk; ``verify`` loads it as a server would and replays its proof. Each
+prints one line of JSON. Whatever a bad artefact does, it does to such a process first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import Exit, ProjectError
+from ..model.id import VersionId, parse
+from ..paths import Paths
+
+TIMEOUT = 300
+"""Seconds; MLflow's import takes 4 on an idle machine, a remote artefact more."""
+
+
+def fetch(version: VersionId, paths: Paths) -> None:
+    """Place ``version`` below ``var/serving``, in a process of its own. Raises what went wrong there."""
+    _run(["fetch", str(version)], paths)
+
+
+def verify(version: VersionId, paths: Paths) -> str:
+    """Replay the proof of a placed version in a process of its own. Returns the verdict's words; raises if it fails."""
+    return str(_run(["verify", str(version)], paths)["said"])
+
+
+def _run(arguments: list[str], paths: Paths) -> dict[str, Any]:
+    command = [sys.executable, "-m", f"{__package__}.worker", *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=paths.root,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProjectError(
+            f"{arguments[0]} {arguments[1]} took longer than {TIMEOUT} s", exit=Exit.UNAVAILABLE
+        ) from error
+    try:
+        said = json.loads(done.stdout.splitlines()[-1])
+    except (json.JSONDecodeError, IndexError):
+        lines = (done.stderr or done.stdout).strip().splitlines() or [f"it ended with code {done.returncode}"]
+        raise ProjectError(f"{arguments[0]} {arguments[1]} failed: {lines[-1]}", exit=Exit.SAID_NO) from None
+    if "error" in said:
+        raise ProjectError(said["error"], hint=said["hint"], exit=Exit(said["exit"]))
+    return said
+
+
+def _fetch(version: VersionId, paths: Paths) -> dict[str, Any]:
+    from ..config import load_operations
+    from ..training.registry import Registry
+
+    return {"place": str(Registry(paths, load_operations(paths.operations)).fetch(version))}
+
+
+def _verify(version: VersionId, paths: Paths) -> dict[str, Any]:
+    from .shelf import open_placed
+
+    return {"said": str(open_placed(version, paths)[1])}
+
+
+def main(arguments: list[str]) -> int:
+    paths = Paths(Path.cwd())
+    job = {"fetch": _fetch, "verify": _verify}[arguments[0]]
+    try:
+        said, code = job(parse(arguments[1], ""), paths), 0
+    except ProjectError as error:
+        said, code = {"error": error.message, "hint": error.hint, "exit": int(error.exit)}, int(error.exit)
+    sys.stdout.write(json.dumps(said) + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

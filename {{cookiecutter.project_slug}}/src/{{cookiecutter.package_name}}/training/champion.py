@@ -1,0 +1,126 @@
+"""Which version serves, since when, by whom and why. Every move is recorded in the registry beside the alias."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from filelock import FileLock
+
+from ..errors import Exit, ProjectError
+from ..model.id import VersionId
+from .registry import CHAMPION, Registry
+
+EVENT = "champion."
+
+
+@dataclass(frozen=True)
+class Move:
+    """One move of the champion. ``verb`` is ``promote`` or ``rollback``; ``previous`` is None for the first."""
+
+    at: datetime
+    verb: str
+    version: VersionId
+    previous: VersionId | None
+    who: str
+    why: str
+
+
+Verify = Callable[[VersionId], str]
+"""Replays a version's proof as a server would. Returns what it found; raises ProjectError when the proof fails."""
+
+
+def history(registry: Registry, model: str) -> list[Move]:
+    """Every move of a model's champion, oldest first."""
+    return [_move(model, said) for _, said in sorted(_events(registry, model).items())]
+
+
+def promote(
+    registry: Registry, version: VersionId, verify: Verify, *, now: datetime, why: str
+) -> tuple[Move | None, str]:
+    """Make ``version`` the champion once its proof holds.
+
+    Returns the move, None if it was champion already, and what the proof found.
+    """
+    registry.facts(version)
+    proof = verify(version)
+    return _point(registry, "promote", version, now, why), proof
+
+
+def rollback(
+    registry: Registry, model: str, to: VersionId | None, verify: Verify, *, now: datetime, why: str
+) -> tuple[Move | None, str]:
+    """Return to the version that served before, or to ``to``, once the proof of that one holds."""
+    target = to or before(history(registry, model), registry.champion(model))
+    registry.facts(target)
+    proof = verify(target)
+    return _point(registry, "rollback", target, now, why), proof
+
+
+def before(moves: list[Move], champion: VersionId | None) -> VersionId:
+    """The version that a rollback returns to: the one below the champion when promotions stack and rollbacks unstack.
+
+    So 1, 2, 3, rollback gives 2, and a second rollback gives 1 and not the faulty 3.
+    """
+    stack: list[VersionId] = []
+    for move in moves:
+        if move.verb == "rollback" and move.version in stack:
+            del stack[stack.index(move.version) + 1 :]
+        elif not stack or stack[-1] != move.version:
+            stack.append(move.version)
+    if champion is None or len(stack) < 2:
+        raise ProjectError(
+            "nothing to roll back to: "
+            + ("no version was ever promoted" if champion is None else f"only {champion} ever served"),
+            hint="ml versions, then ml rollback --to VERSION",
+            exit=Exit.SAID_NO,
+        )
+    return stack[-2]
+
+
+def _events(registry: Registry, model: str) -> dict[str, dict[str, Any]]:
+    tags = registry.client.get_registered_model(registry.operations.registered(model)).tags
+    return {key: json.loads(value) for key, value in tags.items() if key.startswith(EVENT)}
+
+
+def _move(model: str, said: dict[str, Any]) -> Move:
+    return Move(
+        at=datetime.fromisoformat(said["at"]),
+        verb=said["verb"],
+        version=VersionId(model, said["version"]),
+        previous=None if said["previous"] is None else VersionId(model, said["previous"]),
+        who=said["who"],
+        why=said["why"],
+    )
+
+
+def _point(registry: Registry, verb: str, version: VersionId, now: datetime, why: str) -> Move | None:
+    """Record the move, then move the alias.
+
+    In this order a crash between the two leaves a record that the next call completes; the other way round it would
+    leave a champion that nobody promoted.
+    """
+    name = registry.operations.registered(version.model)
+    registry.paths.locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(registry.paths.locks / "champion.lock"):
+        current = registry.champion(version.model)
+        if current == version:
+            return None
+        events = _events(registry, version.model)
+        last = events[max(events)] if events else {}
+        if (last.get("verb"), last.get("version")) != (verb, version.number):
+            last = {
+                "at": now.isoformat(timespec="seconds"),
+                "verb": verb,
+                "version": version.number,
+                "previous": current.number if current else None,
+                "who": getpass.getuser(),
+                "why": why,
+            }
+            registry.client.set_registered_model_tag(name, f"{EVENT}{len(events) + 1:06d}", json.dumps(last))
+        registry.client.set_registered_model_alias(name, CHAMPION, str(version.number))
+    return _move(version.model, last)

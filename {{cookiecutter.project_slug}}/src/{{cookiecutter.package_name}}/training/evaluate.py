@@ -1,0 +1,60 @@
+"""Metrics of a model and of the naive baseline on the same rows, overall and by slice."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn import metrics
+
+from ..spec import Task
+
+PRIMARY = {"regression": "mae", "classification": "log_loss"}
+"""What ``skill`` compares: 1 is perfect, 0 is no better than the baseline."""
+
+
+def measure(task: Task, truth: np.ndarray, predicted: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
+    """Metrics of predictions of shape (n,): values for regression, probabilities of yes for classification."""
+    if task == "regression":
+        error = predicted - truth
+        return {
+            "mae": float(metrics.mean_absolute_error(truth, predicted)),
+            "rmse": float(metrics.root_mean_squared_error(truth, predicted)),
+            "r2": float(metrics.r2_score(truth, predicted)),
+            "median_abs_error": float(np.median(np.abs(error))),
+            "p90_abs_error": float(np.quantile(np.abs(error), 0.9)),
+            "bias": float(error.mean()),
+        }
+    both = len(np.unique(truth)) == 2  # a slice may hold one class only, for which AUC is not defined
+    return {
+        "log_loss": float(metrics.log_loss(truth, predicted, labels=[0, 1])),
+        "brier": float(metrics.brier_score_loss(truth, predicted)),
+        "accuracy": float(metrics.accuracy_score(truth, predicted >= threshold)),
+        "prevalence": float(truth.mean()),
+        "bias": float(predicted.mean() - truth.mean()),
+    } | ({"auc": float(metrics.roc_auc_score(truth, predicted))} if both else {})
+
+
+def against_baseline(
+    task: Task, truth: np.ndarray, predicted: np.ndarray, naive: np.ndarray, threshold: float
+) -> dict[str, float]:
+    """``measure`` of the model, the baseline's primary metric, and ``skill = 1 - model / baseline``."""
+    model = measure(task, truth, predicted, threshold)
+    primary = PRIMARY[task]
+    baseline = measure(task, truth, naive, threshold)[primary]
+    return model | {
+        f"baseline_{primary}": baseline,
+        "skill": 1 - model[primary] / baseline if baseline else float("nan"),
+    }
+
+
+def by_slice(
+    task: Task, truth: np.ndarray, predicted: np.ndarray, groups: dict[str, np.ndarray], threshold: float
+) -> list[dict[str, str | float]]:
+    """``measure`` for every level of every grouping column, largest slice first."""
+    rows: list[dict[str, str | float]] = []
+    for column, levels in groups.items():
+        names = np.array([str(level) for level in levels])
+        for level in np.unique(names):
+            inside = names == level
+            measured = measure(task, truth[inside], predicted[inside], threshold)
+            rows.append({"column": column, "level": str(level), "rows": int(inside.sum()), **measured})
+    return sorted(rows, key=lambda row: (str(row["column"]), -float(row["rows"])))

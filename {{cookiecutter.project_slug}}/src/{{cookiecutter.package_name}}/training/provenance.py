@@ -1,0 +1,76 @@
+"""Where a version comes from: commit, lock, interpreter, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ..paths import Paths
+
+SERVED_WITH = ["numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl"]
+"""What unpickling and predicting needs; MLflow's own inference of this costs 8 seconds a model and finds pytest too."""
+
+
+def _git(paths: Paths, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(paths.root), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def commit(paths: Paths) -> tuple[str, bool]:
+    """The commit and whether the tree differs from it; ``("none", False)`` without a repository of the project's own.
+
+    Inside somebody else's checkout git finds the outer repository, whose commit says nothing about this project.
+    """
+    top = _git(paths, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != paths.root.resolve():
+        return "none", False
+    head = _git(paths, "rev-parse", "HEAD")
+    return head or "none", bool(_git(paths, "status", "--porcelain"))
+
+
+def cpu() -> str:
+    """The kind of CPU, as far as the platform says."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def requirements() -> list[str]:
+    """Exact pins of what a version needs to be served, as installed from the lock."""
+    pins = []
+    for name in [*SERVED_WITH, "mlflow"]:
+        try:
+            pins.append(f"{name}=={version(name)}")
+        except PackageNotFoundError:
+            continue
+    return pins
+
+
+def facts(paths: Paths) -> dict[str, str | bool]:
+    """Everything about this checkout and machine that a version records."""
+    head, dirty = commit(paths)
+    lock = paths.lock_file
+    return {
+        "git_commit": head,
+        "git_dirty": dirty,
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "platform": platform.platform(),
+        "cpu": cpu(),
+    }

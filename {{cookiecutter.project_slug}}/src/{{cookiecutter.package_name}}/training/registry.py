@@ -1,0 +1,135 @@
+"""Versions in the registry: register, look up, list, fetch. A version ID is ``7``, or ``late/7`` for another model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from .. import files
+from ..config import OperationsConfig
+from ..errors import Exit, ProjectError
+from ..model import artefact
+from ..model.id import VersionId
+from ..paths import Paths
+from .tracking import connect
+
+CHAMPION = "champion"
+FACTS = "facts"
+"""Tag with everything the server needs to know of a version, the sha256 of its files among it: the trust root."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A version as ``ml versions`` shows it."""
+
+    id: VersionId
+    champion: bool
+    facts: dict[str, Any]
+
+
+class Registry:
+    """The project's models in MLflow."""
+
+    def __init__(self, paths: Paths, operations: OperationsConfig, client: MlflowClient | None = None) -> None:
+        self.paths = paths
+        self.operations = operations
+        self.client = client or connect(paths)
+
+    def register(
+        self, model: str, model_uri: str, model_id: str, run_id: str, facts: dict[str, Any], tags: dict[str, str]
+    ) -> VersionId:
+        """Make the logged model a version. Its tags come with it: a version without its facts never exists."""
+        name = self.operations.registered(model)
+        stored = Path(
+            mlflow.artifacts.download_artifacts(artifact_uri=model_uri, tracking_uri=mlflow.get_tracking_uri())
+        )
+        facts = facts | {"files": artefact.digests(stored)}
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        version = self.client.create_model_version(
+            name, source=model_uri, run_id=run_id, model_id=model_id, tags=tags | {FACTS: json.dumps(facts)}
+        )
+        return VersionId(model, int(version.version))
+
+    def facts(self, version: VersionId) -> dict[str, Any]:
+        """What registration recorded. Raises ProjectError for a version that does not exist."""
+        name = self.operations.registered(version.model)
+        try:
+            found = self.client.get_model_version(name, str(version.number))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            known = [str(listed.id.number) for listed in self.versions(version.model)]
+            raise ProjectError(
+                f"{version.model} has no version {version.number}",
+                hint=f"there are: {', '.join(known)}" if known else "ml train --config configs/v1.yaml",
+            ) from None
+        if FACTS not in found.tags:
+            raise ProjectError(
+                f"version {version} has no facts: it was not registered by ml train",
+                exit=Exit.SAID_NO,
+                hint="train it again",
+            )
+        return artefact.read_facts(found.tags[FACTS], version, name)
+
+    def champion(self, model: str) -> VersionId | None:
+        """Where the champion alias points, None before the first promotion."""
+        try:
+            found = self.client.get_model_version_by_alias(self.operations.registered(model), CHAMPION)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return VersionId(model, int(found.version))
+
+    def versions(self, model: str) -> list[Listed]:
+        """Every version of a model, newest first."""
+        found = self.client.search_model_versions(f"name = '{self.operations.registered(model)}'", max_results=1000)
+        champion = self.champion(model) if found else None
+        listed = []
+        for version in found:
+            id = VersionId(model, int(version.version))
+            listed.append(Listed(id, id == champion, json.loads(version.tags.get(FACTS, "{}"))))
+        return sorted(listed, key=lambda item: -item.id.number)
+
+    def fetch(self, version: VersionId) -> Path:
+        """Place a version below ``var/serving``, its files compared with the registered sha256. Returns its folder.
+
+        What is already there and whole is kept. The folder appears complete or not at all.
+        """
+        facts = self.facts(version)
+        place = self.paths.serving / version.folder
+        if artefact.is_placed(place, facts):
+            return place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        found = self.client.get_model_version(facts["registered"], str(version.number))
+        with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=place.parent) as scratch:
+            try:
+                source = Path(mlflow.artifacts.download_artifacts(artifact_uri=found.source))
+            except (MlflowException, OSError) as error:
+                raise ProjectError(
+                    f"the files of version {version} cannot be fetched: {str(error).splitlines()[0]}",
+                    hint="is the artefact store up? retry, or restore it",
+                    exit=Exit.UNAVAILABLE,
+                ) from error
+            new = Path(scratch) / "version"
+            for name in facts["files"]:
+                target = new / artefact.FOLDER / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if (source / name).is_file():
+                    shutil.copyfile(source / name, target)
+            artefact.check(new / artefact.FOLDER, facts["files"])
+            files.write_json(new / artefact.FACTS, facts)
+            files.replace_folder(new, place)
+        return place

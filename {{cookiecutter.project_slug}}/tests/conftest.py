@@ -1,0 +1,141 @@
+"""Projects to test in: a fresh one, one with data, and one with trained versions. Expensive ones are made once."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from {{cookiecutter.package_name}}.cli import main
+from {{cookiecutter.package_name}}.paths import Paths
+
+ROOT = Path(__file__).parent.parent
+FIRST, LAST = date(2026, 5, 15), date(2026, 6, 2)
+"""19 days: the window of configs/smoke.yaml and the days its labels take."""
+NOW = datetime(2026, 7, 1, 6, 0, tzinfo=UTC)
+
+
+@dataclass
+class Ran:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Project:
+    """A project folder, and `ml` run in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.paths = Paths(root)
+
+    @classmethod
+    def new(cls, root: Path) -> Project:
+        """A project as generated, without data."""
+        root.mkdir(parents=True)
+        for name in ("operations.yaml", "uv.lock"):
+            shutil.copyfile(ROOT / name, root / name)
+        shutil.copytree(ROOT / "configs", root / "configs")
+        return cls(root)
+
+    def copy(self, root: Path) -> Project:
+        """A copy to break things in."""
+        shutil.copytree(self.paths.root, root)
+        return Project(root)
+
+    def ml(self, *arguments: str) -> Ran:
+        """Run `ml` here, in this process."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(self.paths.root), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(list(arguments))
+        return Ran(code, out.getvalue(), err.getvalue())
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace ``old``, which must be there, in a file of the project."""
+        path = self.paths.root / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is not in {name}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry that the developer's shell points to is none of the tests' business."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh project, yours to break."""
+    return Project.new(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def _ingested(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = Project.new(tmp_path_factory.mktemp("ingested") / "project")
+    ran = made.ml("ingest", "--from", str(FIRST), "--to", str(LAST))
+    assert ran.code == 0, ran.err
+    return made
+
+
+@pytest.fixture(scope="session")
+def _trained(_ingested: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = _ingested.copy(tmp_path_factory.mktemp("trained") / "project")
+    write_configs(made)
+    for config in ("hours", "late"):
+        ran = made.ml("train", "--config", f"configs/{config}.yaml")
+        assert ran.code == 0, ran.err
+    return made
+
+
+@pytest.fixture
+def ingested(_ingested: Project, tmp_path: Path) -> Project:
+    """A project with 19 days of data, yours to break."""
+    return _ingested.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def trained(_trained: Project, tmp_path: Path) -> Project:
+    """A project with versions hours/1 (trees) and late/1 (linear, classification), yours to break."""
+    return _trained.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def shared_trained(_trained: Project) -> Project:
+    """The same to look at only: whoever changes something takes ``trained``."""
+    return _trained
+
+
+def write_configs(project: Project) -> None:
+    """`hours` and `late` on the smoke window, so that a test trains in a second."""
+    smoke = (project.paths.root / "configs" / "smoke.yaml").read_text(encoding="utf-8")
+    (project.paths.root / "configs" / "hours.yaml").write_text(smoke.replace("name: smoke", "name: hours"), encoding="utf-8")
+    late = (project.paths.root / "configs" / "late.yaml").read_text(encoding="utf-8")
+    late = late.replace("train_days: 28", "train_days: 7").replace("minimum_evaluation_rows: 5000", "minimum_evaluation_rows: 1000")
+    (project.paths.root / "configs" / "late.yaml").write_text(late + "proof_rows: 50\n", encoding="utf-8")
+
+
+@pytest.fixture
+def clean_modules() -> Iterator[None]:
+    """Forget transforms that a test imported under their hash."""
+    import sys
+
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith("transform_"):
+            del sys.modules[name]
