@@ -60,7 +60,7 @@ def failure(message: str, hint: str | None) -> None:
     """An error, on stderr."""
     err.print(Text("error: ", style="bold red") + Text(message, style=""))
     if hint:
-        err.print(Text(f" next: {runnable(hint)}", style="cyan"))
+        err.print(Text(f" hint: {runnable(hint)}", style="cyan"))
 
 
 @contextmanager

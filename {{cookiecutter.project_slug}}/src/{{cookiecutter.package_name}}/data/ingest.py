@@ -14,7 +14,8 @@ from ..paths import Paths
 from ..source import Unreadable, fetch
 from ..spec import Contract, Table
 from .store import Manifest, Store
-from .validation import Checked, ContractViolated, Violation, check
+from .validation import Checked, check
+from .violations import ContractViolated, Violation
 
 
 @dataclass(frozen=True)

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import polars as pl
 
-from ..errors import Exit, ProjectError
 from ..model.request import expected
 from ..spec import Column, Table
 from .describe import describe
+from .units import likely_unit
+from .violations import ContractViolated, Violation
 
-FACTORS = {
-    1000.0: "a factor of 1000",
-    100.0: "a factor of 100",
-    60.0: "a factor of 60",
-    24.0: "a factor of 24",
-    3600.0: "a factor of 3600",
-    2.2046: "pounds and kilograms",
-    1.609344: "miles and kilometres",
-}
-UNITS = {
-    ("g", 1000.0): "kilograms as grams",
-    ("kg", 0.001): "grams as kilograms",
-    ("km", 0.001): "metres as kilometres",
-    ("h", 1 / 60): "minutes as hours",
-    ("h", 24.0): "days as hours",
-    ("d", 1 / 24): "hours as days",
-}
 RULES = {
     "nullability": "no nulls",
     "min": "not below the minimum",
@@ -41,57 +25,12 @@ RULES = {
 
 
 @dataclass(frozen=True)
-class Violation:
-    """One broken rule of one column (or of the whole table, column ``""``)."""
-
-    column: str
-    rule: str
-    expected: str
-    observed: str
-    rows: int
-    hint: str | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.column}: " if self.column else ""
-        count = f" in {self.rows} rows" if self.rows else ""
-        return f"{where}{self.rule}{count}: expected {self.expected}, observed {self.observed}" + (
-            f" ({self.hint})" if self.hint else ""
-        )
-
-
-@dataclass(frozen=True)
 class Checked:
     """``good`` keeps the contract; ``aside`` are rows within a tolerated share, with the rule that each broke."""
 
     good: pl.DataFrame
     aside: pl.DataFrame
     tolerated: dict[str, int]
-
-
-class ContractViolated(ProjectError):
-    """The data are refused as a whole; ``violations`` has every reason."""
-
-    def __init__(self, table: str, partition: str, version: str, rows: int, violations: list[Violation]) -> None:
-        listing = "\n".join(f"  {violation}" for violation in violations)
-        super().__init__(
-            f"{table} {partition} breaks contract version {version} ({rows} rows):\n{listing}", exit=Exit.REFUSED
-        )
-        self.table, self.partition, self.version, self.rows, self.violations = (
-            table,
-            partition,
-            version,
-            rows,
-            violations,
-        )
-
-    def report(self) -> dict[str, Any]:
-        return {
-            "table": self.table,
-            "partition": self.partition,
-            "contract_version": self.version,
-            "rows": self.rows,
-            "violations": [asdict(violation) for violation in self.violations],
-        }
 
 
 def check(frame: pl.DataFrame, table: Table, version: str, day: date) -> Checked:
@@ -228,7 +167,7 @@ def _typical(frame: pl.DataFrame, column: Column) -> list[Violation]:
                     f"{wanted}{unit}",
                     f"{observed:g}{unit}",
                     0,
-                    _unit_hint(values, column),
+                    likely_unit(values, column),
                 )
             )
     return broken
@@ -236,24 +175,6 @@ def _typical(frame: pl.DataFrame, column: Column) -> list[Violation]:
 
 def _share(mask: pl.Series) -> float:
     return int(mask.sum()) / len(mask)
-
-
-def _unit_hint(values: pl.Series, column: Column) -> str | None:
-    """The conversion that would bring every bounded quantile back into its bounds, if there is one."""
-    seen = {q: float(values.quantile(q, "linear") or 0.0) for q in column.typical}
-    for factor, words in FACTORS.items():
-        for scale in (factor, 1 / factor):
-            inside = all(
-                (low is None or seen[q] * scale >= low) and (high is None or seen[q] * scale <= high)
-                for q, (low, high) in column.typical.items()
-            )
-            if inside:
-                known = next(
-                    (text for (unit, s), text in UNITS.items() if unit == column.unit and abs(s / scale - 1) < 1e-6),
-                    None,
-                )
-                return f"{known or words}? {seen[min(seen, key=lambda q: abs(q - 0.5))]:g} × {scale:g} would fit"
-    return None
 
 
 def _day(frame: pl.DataFrame, time: str, day: date) -> list[Violation]:

@@ -1,0 +1,192 @@
+"""Verbs on versions: train, promote, rollback, versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import console
+from ..errors import Exit, ProjectError
+from .root import EVERY_DAY, MODELS, Day, Json, Model, Why, app
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def train(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="A file of configs/.")],
+    day: Day = None,
+    json: Json = False,
+) -> None:
+    """Train what a config says, log it to MLflow, register it and print the version ID.
+
+    --date is the last day whose labels may be used, by default the newest ingested one.
+    Example: ml train --config configs/v1.yaml
+    """
+    from ..paths import find
+    from ..training.train import train as train_now
+
+    paths = find()
+    with console.working("train") as report:
+        version, trained = train_now(config, paths, as_of=day.date() if day else None, report=report)
+    metrics, origin, facts = trained.metrics, trained.dataset.origin, trained.version.facts
+    if json:
+        console.machine(
+            {
+                "version": str(version),
+                "metrics": metrics,
+                "dataset": trained.dataset.digest,
+                "proof": str(trained.verdict),
+                **facts,
+            }
+        )
+        return
+    primary = "mae" if trained.config.task == "regression" else "log_loss"
+    baseline = metrics[f"baseline_{primary}"]
+    console.say(f"version {version}", "bold green")
+    console.facts(
+        [
+            (
+                "trained on",
+                f"{len(trained.dataset.split('train')):,} rows, {origin['train'][0]} to {origin['train'][1]}",
+            ),
+            ("judged on", f"{len(trained.truth):,} rows, {origin['evaluation'][0]} to {origin['evaluation'][1]}"),
+            (primary, f"{metrics[primary]:.4g}, baseline {baseline:.4g}, {metrics['skill']:.1%} better"),
+            ("proof", str(trained.verdict)),
+            ("dataset", f"{trained.dataset.address}"),
+            ("commit", f"{facts['git_commit'][:12]}{' with uncommitted changes' if facts['git_dirty'] else ''}"),
+        ]
+    )
+    console.following(f"ml promote {version}", "uv run mlflow ui --backend-store-uri sqlite:///var/registry/mlflow.db")
+
+
+@app.command(rich_help_panel=MODELS)
+def promote(version: str, why: Why = "", json: Json = False) -> None:
+    """Make a version the champion, once its proof holds in a process of its own.
+
+    Example: ml promote 3 --reason "fresher data"
+    """
+    from ..clock import now
+    from ..model.id import parse
+    from ..training.champion import promote as promote_now
+
+    registry, verify = _registry()
+    move, proof = promote_now(registry, parse(version, registry.operations.model), verify, now=now(), why=why)
+    _moved(move, proof, str(parse(version, registry.operations.model)), json)
+
+
+@app.command(rich_help_panel=MODELS)
+def rollback(
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="That version instead of the one before.")
+    ] = None,
+    model: Model = None,
+    why: Why = "",
+    json: Json = False,
+) -> None:
+    """Return to the version that served before, once its proof holds.
+
+    Example: ml rollback --reason "wrong for the harbour depot"
+    """
+    from ..clock import now
+    from ..model.id import parse
+    from ..training.champion import rollback as rollback_now
+
+    registry, verify = _registry()
+    target = parse(to, model or registry.operations.model) if to else None
+    name = target.model if target else model or registry.operations.model
+    move, proof = rollback_now(registry, name, target, verify, now=now(), why=why)
+    _moved(move, proof, str(target), json)
+
+
+@app.command(rich_help_panel=MODELS)
+def versions(model: Model = None, json: Json = False) -> None:
+    """List versions, and what served from when to when."""
+    from ..training.champion import history
+
+    registry, _ = _registry()
+    name = model or registry.operations.model
+    listed = registry.versions(name)
+    moves = history(registry, name) if listed else []
+    until = [move.at for move in moves[1:]] + [None]
+    if json:
+        console.machine(
+            {
+                "versions": [{"version": str(item.id), "champion": item.champion, **item.facts} for item in listed],
+                "history": [
+                    {
+                        "version": str(move.version),
+                        "from": move.at.isoformat(),
+                        "to": end and end.isoformat(),
+                        "verb": move.verb,
+                        "who": move.who,
+                        "why": move.why,
+                    }
+                    for move, end in zip(moves, until, strict=True)
+                ],
+            }
+        )
+        return
+    if not listed:
+        raise ProjectError(f"no version of {name} yet", hint="ml train --config configs/v1.yaml", exit=Exit.SAID_NO)
+    rows = []
+    for item in listed:
+        metrics = item.facts.get("metrics", {})
+        primary = "mae" if "mae" in metrics else "log_loss"
+        window = item.facts.get("window", {})
+        commit = item.facts.get("git_commit", "")[:10] + ("+" if item.facts.get("git_dirty") else "")
+        rows.append(
+            [
+                str(item.id),
+                "champion" if item.champion else "",
+                f"{primary} {metrics[primary]:.4g}" if primary in metrics else "",
+                f"{metrics['skill']:.1%}" if "skill" in metrics else "",
+                window.get("as_of", ""),
+                item.facts.get("contract_version", ""),
+                commit,
+            ]
+        )
+    console.table(["version", "", "metric", "skill", "labels until", "contract", "commit"], rows, right=["skill"])
+    if moves:
+        console.say()
+        served = [
+            [
+                str(move.version),
+                f"{move.at:%Y-%m-%d %H:%M}",
+                f"{end:%Y-%m-%d %H:%M}" if end else "now",
+                move.verb,
+                move.who,
+                move.why,
+            ]
+            for move, end in zip(moves, until, strict=True)
+        ]
+        console.table(["served", "from (UTC)", "to", "by", "who", "why"], served)
+
+
+def _registry() -> Any:
+    from ..config import load_operations
+    from ..model.id import VersionId
+    from ..paths import find
+    from ..serving import worker
+    from ..training.registry import Registry
+
+    paths = find()
+    registry = Registry(paths, load_operations(paths.operations))
+
+    def verify(version: VersionId) -> str:
+        registry.fetch(version)
+        return worker.verify(version, paths)
+
+    return registry, verify
+
+
+def _moved(move: Any, proof: str, version: str, json: bool) -> None:
+    if json:
+        console.machine({"moved": move is not None, "version": str(move.version) if move else version, "proof": proof})
+        return
+    if move is None:
+        console.say(f"{version} is the champion already; its proof holds: {proof}")
+        return
+    console.say(f"champion {move.version}" + (f", before {move.previous}" if move.previous else ""), "bold green")
+    console.facts([("proof", proof)])
+    console.following("ml serve", "ml versions")

@@ -1,0 +1,72 @@
+"""The application: how verbs are listed, how an error becomes a message and an exit code, and the shared options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .. import console
+from ..errors import ProjectError
+
+machine = ContextVar("machine", default=False)
+
+
+class Verbs(TyperGroup):
+    """Turns a ProjectError into its message and exit code, and keeps the verbs in the order they are written in."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ProjectError as error:
+            if machine.get():
+                said = {"message": error.message, "hint": console.runnable(error.hint or ""), "exit": int(error.exit)}
+                console.machine({"error": said})
+            else:
+                console.failure(error.message, error.hint)
+            raise typer.Exit(int(error.exit)) from None
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From a day of data to a served prediction. Exit codes: 0 fine, 1 a check said no, 2 wrong usage or config, "
+    "3 data refused by the contract, 4 not available yet (retry).",
+)
+
+EVERY_DAY = "Every day"
+MODELS = "Models"
+
+
+def _remember(value: bool) -> bool:
+    machine.set(value)
+    return value
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", callback=_remember, is_eager=True)]
+Day = Annotated[
+    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], metavar="DAY", help="The day, as 2026-05-31.")
+]
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Another model than the one operations.yaml names.")
+]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.")]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``ml`` with these arguments and return its exit code."""
+    try:
+        app(args=list(arguments), prog_name="ml")
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
