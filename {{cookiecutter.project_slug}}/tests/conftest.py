@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+from hypothesis import settings
 
 from {{cookiecutter.package_name}}.cli import main
 from {{cookiecutter.package_name}}.paths import Paths
@@ -21,6 +25,14 @@ ROOT = Path(__file__).parent.parent
 FIRST, LAST = date(2026, 5, 15), date(2026, 6, 2)
 """19 days: the window of configs/smoke.yaml and the days its labels take."""
 NOW = datetime(2026, 7, 1, 6, 0, tzinfo=UTC)
+
+DAY = date(2026, 5, 20)
+"""A Wednesday in the middle, for tests that need one day."""
+
+# In CI the same examples every time, and nothing that depends on how fast the machine is.
+settings.register_profile("local", deadline=None, max_examples=40)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 @dataclass
@@ -69,6 +81,24 @@ class Project:
         text = path.read_text(encoding="utf-8")
         assert old in text, f"{old!r} is not in {name}"
         path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def drop(self, table: str, day: date, delivery: pl.DataFrame | bytes) -> bytes:
+        """Deliver ``delivery`` as upstream would, instead of the sample. Returns the bytes that it dropped."""
+        path = self.paths.root / "data" / "upstream" / table / f"{day}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(delivery, bytes):
+            path.write_bytes(delivery)
+        else:
+            delivery.write_parquet(path)
+        return path.read_bytes()
+
+    def tree(self, folder: str = "data") -> dict[str, str]:
+        """sha256 of every file below ``folder``, by its path: equal trees hold the same bytes under the same names."""
+        files = sorted(path for path in (self.paths.root / folder).rglob("*") if path.is_file())
+        return {
+            path.relative_to(self.paths.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+        }
 
 
 @pytest.fixture(autouse=True)

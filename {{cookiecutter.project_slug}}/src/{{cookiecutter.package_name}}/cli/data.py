@@ -9,7 +9,7 @@ import typer
 
 from .. import console
 from ..errors import ProjectError
-from .root import EVERY_DAY, Day, Json, app
+from .root import EVERY_DAY, Day, Json, app, as_json
 
 
 @app.command(rich_help_panel=EVERY_DAY)
@@ -52,7 +52,7 @@ def ingest(
         console.machine(
             {
                 "partitions": [{**item.manifest.model_dump(mode="json"), "changed": item.changed} for item in done],
-                "failed": [error.message for error in failed],
+                "failed": [as_json(error) for error in failed],
             }
         )
     elif done:

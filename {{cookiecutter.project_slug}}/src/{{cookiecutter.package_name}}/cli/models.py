@@ -28,18 +28,10 @@ def train(
 
     paths = find()
     with console.working("train") as report:
-        version, trained = train_now(config, paths, as_of=day.date() if day else None, report=report)
-    metrics, origin, facts = trained.metrics, trained.dataset.origin, trained.version.facts
+        version, trained, facts = train_now(config, paths, as_of=day.date() if day else None, report=report)
+    metrics, origin = trained.metrics, trained.dataset.origin
     if json:
-        console.machine(
-            {
-                "version": str(version),
-                "metrics": metrics,
-                "dataset": trained.dataset.digest,
-                "proof": str(trained.verdict),
-                **facts,
-            }
-        )
+        console.machine({**facts, "proof": str(trained.verdict)})
         return
     primary = "mae" if trained.config.task == "regression" else "log_loss"
     baseline = metrics[f"baseline_{primary}"]
@@ -108,7 +100,7 @@ def versions(model: Model = None, json: Json = False) -> None:
     name = model or registry.operations.model
     listed = registry.versions(name)
     moves = history(registry, name) if listed else []
-    until = [move.at for move in moves[1:]] + [None]
+    until = [*(move.at for move in moves[1:]), None][: len(moves)]
     if json:
         console.machine(
             {

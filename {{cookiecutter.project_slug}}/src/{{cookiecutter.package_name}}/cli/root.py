@@ -16,6 +16,11 @@ from ..errors import ProjectError
 machine = ContextVar("machine", default=False)
 
 
+def as_json(error: ProjectError) -> dict[str, Any]:
+    """An error as every verb's ``--json`` prints it."""
+    return {"message": error.message, "hint": console.runnable(error.hint or ""), "exit": int(error.exit)}
+
+
 class Verbs(TyperGroup):
     """Turns a ProjectError into its message and exit code, and keeps the verbs in the order they are written in."""
 
@@ -24,8 +29,7 @@ class Verbs(TyperGroup):
             return super().invoke(ctx)
         except ProjectError as error:
             if machine.get():
-                said = {"message": error.message, "hint": console.runnable(error.hint or ""), "exit": int(error.exit)}
-                console.machine({"error": said})
+                console.machine({"error": as_json(error)})
             else:
                 console.failure(error.message, error.hint)
             raise typer.Exit(int(error.exit)) from None

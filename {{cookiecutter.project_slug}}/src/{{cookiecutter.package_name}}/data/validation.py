@@ -26,7 +26,7 @@ RULES = {
 
 @dataclass(frozen=True)
 class Checked:
-    """``good`` keeps the contract; ``aside`` are rows within a tolerated share, with the rule that each broke."""
+    """``good`` keeps the contract; ``aside`` are rows within a tolerated share, with the rules that each ``broken``."""
 
     good: pl.DataFrame
     aside: pl.DataFrame
@@ -201,6 +201,7 @@ def _day(frame: pl.DataFrame, time: str, day: date) -> list[Violation]:
 def _rows(frame: pl.DataFrame, table: Table, columns: dict[str, Column], refuse: Any) -> Checked:
     """dataframely's own rules, row by row; a rule may tolerate a share of rows."""
     good, failure = table.schema.filter(frame, cast=True)
+    details = failure.details()
     violations, tolerated = [], {}
     for rule, rows in failure.counts().items():
         name, _, check_name = rule.rpartition("|")
@@ -208,11 +209,14 @@ def _rows(frame: pl.DataFrame, table: Table, columns: dict[str, Column], refuse:
             tolerated[rule] = rows
             continue
         if name in columns:
-            bad = failure.invalid()[name]
-            observed = f"{rows} nulls" if check_name == "nullability" else f"{bad.min()} to {bad.max()}"
-            violations.append(
-                Violation(name, RULES.get(check_name, check_name), expected(columns[name]), observed, rows)
-            )
+            bad = details.filter(pl.col(rule) == "invalid")[name]
+            observed = {"nullability": f"{rows} nulls", "nan": f"{rows} NaN"}.get(check_name)
+            if observed is None and bad.dtype.is_float():
+                bad = bad.drop_nans()  # they are above every maximum too, and have a rule of their own
+            if len(bad):
+                observed = observed or f"{bad.min()} to {bad.max()}"
+                words = RULES.get(check_name, check_name)
+                violations.append(Violation(name, words, expected(columns[name]), observed, len(bad)))
         elif rule == "primary_key":
             keys = table.schema.primary_key()
             repeated = frame.filter(frame.select(keys).is_duplicated())[keys[0]].head(3).to_list()
@@ -232,4 +236,6 @@ def _rows(frame: pl.DataFrame, table: Table, columns: dict[str, Column], refuse:
             )
     refuse(violations)
     stored = pl.DataFrame(good).with_columns(pl.col(pl.Enum).cast(pl.String))
-    return Checked(stored, failure.invalid() if tolerated else frame.clear(), tolerated)
+    broken = [pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in tolerated]
+    aside = details.select(*frame.columns, broken=pl.concat_list(broken).list.drop_nulls()) if broken else frame.clear()
+    return Checked(stored, aside, tolerated)

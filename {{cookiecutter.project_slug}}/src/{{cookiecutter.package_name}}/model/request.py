@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
 
 from ..spec import Column, ModelContract
 
@@ -20,6 +30,7 @@ REASONS = {
     "finite_number": "range",
     "string_too_short": "range",
     "string_too_long": "range",
+    "string_bytes": "range",
     "string_pattern_mismatch": "range",
     "literal_error": "not_allowed",
 }
@@ -65,9 +76,21 @@ def expected(column: Column) -> str:
     elif high is not None:
         words.append(f"{high:g} or less")
     if column.max_length is not None:
-        words.append(f"{column.min_length or 0} to {column.max_length} characters")
+        words.append(f"{column.min_length or 0} to {column.max_length} bytes")
     text = ", ".join(words) + (f" {column.unit}" if column.unit and column.kind in ("number", "integer") else "")
     return text + (" or null" if column.nullable else "")
+
+
+def _bytes_within(low: int, high: int | None) -> AfterValidator:
+    """The table check counts the bytes of UTF-8, pydantic would count characters."""
+
+    def check(text: str) -> str:
+        size = len(text) if text.isascii() else len(text.encode())
+        if size < low or (high is not None and size > high):
+            raise PydanticCustomError("string_bytes", "text of another length")
+        return text
+
+    return AfterValidator(check)
 
 
 def _annotation(column: Column) -> Any:
@@ -82,13 +105,15 @@ def _annotation(column: Column) -> Any:
         "le": column.maximum,
         "gt": column.above,
         "lt": column.below,
-        "min_length": column.min_length,
+        "min_length": column.min_length and 1,  # implied by as many bytes, and said in the OpenAPI document
         "max_length": column.max_length,
         "pattern": column.pattern,
     }
     limits = {key: value for key, value in limits.items() if value is not None}
     if column.kind == "number":
         limits["allow_inf_nan"] = False
+    if column.min_length is not None or column.max_length is not None:
+        return Annotated[base, Field(**limits), _bytes_within(column.min_length or 0, column.max_length)]
     return Annotated[base, Field(**limits)] if limits else base
 
 

@@ -77,7 +77,7 @@ def run(paths: Paths, *, quiet: bool = False) -> None:
     trained = []
     for title, as_of in (("train configs/v1.yaml and register it", LAST), ("train again, one day later", BROKEN)):
         with story.step(title) as said:
-            version, result = train(paths.root / CONFIG, paths, as_of=as_of)
+            version, result, _ = train(paths.root / CONFIG, paths, as_of=as_of)
             metrics = result.metrics
             mae, naive = metrics["mae"], metrics["baseline_mae"]
             said.append(f"version {version}: mae {mae:.2f} h, naive {naive:.2f} h, {metrics['skill']:.0%} better")

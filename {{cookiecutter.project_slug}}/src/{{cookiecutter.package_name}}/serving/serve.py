@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import socket
@@ -51,10 +52,12 @@ def serve(
     configure(machine=True, level=logging.INFO)
     if version is not None and Pointer(paths, operations).facts(version) is None:
         raise ProjectError(f"there is no version {version}", hint="ml versions")
-    listener = bind(host, port)
     shelf = Shelf(paths, operations, pinned=version)
     app = create_app(shelf, operations.model, operations.serving)
+    listener = bind(host, port)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10)
     address = listener.getsockname()
     ready(f"http://{host}:{address[1]}")
-    uvicorn.Server(config).run(sockets=[listener])
+    # uvicorn drains on Ctrl-C and then raises it again, for a caller that has more to stop than it
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from filelock import FileLock
+from mlflow.exceptions import MlflowException
 
 from ..errors import Exit, ProjectError
 from ..model.id import VersionId
@@ -83,7 +84,12 @@ def before(moves: list[Move], champion: VersionId | None) -> VersionId:
 
 
 def _events(registry: Registry, model: str) -> dict[str, dict[str, Any]]:
-    tags = registry.client.get_registered_model(registry.operations.registered(model)).tags
+    try:
+        tags = registry.client.get_registered_model(registry.operations.registered(model)).tags
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
     return {key: json.loads(value) for key, value in tags.items() if key.startswith(EVENT)}
 
 

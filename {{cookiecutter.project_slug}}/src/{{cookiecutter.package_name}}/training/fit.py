@@ -95,11 +95,6 @@ def fit(
     """Train on the window that ends ``as_of`` and prove the result here. ``scratch`` receives the packed transform."""
     transform = artefact.import_transform(artefact.pack_transform(scratch))
     spec = check_config(config, contract, list(transform.FEATURES))
-    dataset = build(config.data, contract, paths, as_of=as_of, report=report)
-    target = contract.targets[config.target]
-    train, evaluation = dataset.split("train"), dataset.split("evaluation")
-
-    report("fit")
     transformer = transform.Transformer(
         {column.name: column.kind for column in spec.features}, **config.features.model_dump()
     )
@@ -110,6 +105,11 @@ def fit(
         seed=config.seed,
         ordinal=transformer.ordinal_mask(),
     )
+    dataset = build(config.data, contract, paths, as_of=as_of, report=report)
+    target = contract.targets[config.target]
+    train, evaluation = dataset.split("train"), dataset.split("evaluation")
+
+    report("fit")
     pipeline = Pipeline([("transform", transformer), ("estimator", estimator)])
     truth = _truth(train, target.value, config)
     try:

@@ -52,8 +52,8 @@ def _awkward(column: Column, frame: pl.DataFrame) -> list[Any]:
     """Valid values that data rarely show: null, unseen levels, both ends of the range, odd moments."""
     values: list[Any] = [None] if column.nullable else []
     if column.kind == "category" and column.allowed is None:
-        unseen = UNSEEN[: column.max_length]
-        values += [unseen, "Größe 'ß' 包裹"[: column.max_length]] if column.pattern is None else []
+        odd = [text.encode()[: column.max_length].decode(errors="ignore") for text in (UNSEEN, "Größe 'ß' 包裹")]
+        values += odd if column.pattern is None else []
     elif column.kind == "category":
         values += list(column.allowed or [])
     elif column.kind == "flag":

@@ -50,8 +50,8 @@ def signature(contract: ModelContract) -> ModelSignature:
 
 def log_and_register(
     trained: Trained, config_path: Path, scratch: Path, paths: Paths, operations: OperationsConfig
-) -> VersionId:
-    """Log one run with its model, then register the model as the next version of ``config.name``."""
+) -> tuple[VersionId, dict[str, Any]]:
+    """Log one run with its model, then register it as the next version of ``config.name``. Returns its ID and facts."""
     config, contract = trained.config, trained.version.contract
     client = connect(paths)
     registry = Registry(paths, operations, client)
@@ -93,7 +93,8 @@ def log_and_register(
         }
         mlflow.set_tags({key: str(facts[key]) for key in TAGGED if key in facts})
     tags = {key: str(facts[key]) for key in (*TAGGED, "run_id", "experiment_id")}
-    return registry.register(config.name, logged.model_uri, logged.model_id, run.info.run_id, facts, tags)
+    version = registry.register(config.name, logged.model_uri, logged.model_id, run.info.run_id, facts, tags)
+    return version, registry.facts(version)
 
 
 def _carried(trained: Trained, scratch: Path) -> list[Path]:
