@@ -18,10 +18,13 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from {{cookiecutter.package_name}} import paths
 from {{cookiecutter.package_name}}.cli import main
 from {{cookiecutter.package_name}}.paths import Paths
 
 ROOT = Path(__file__).parent.parent
+if not Path(paths.__file__).resolve().is_relative_to(ROOT.resolve()):
+    pytest.exit(f"the tests would import {paths.__file__}: remove .venv, it belongs to another folder", returncode=4)
 FIRST, LAST = date(2026, 5, 15), date(2026, 6, 2)
 """19 days: the window of configs/smoke.yaml and the days its labels take."""
 NOW = datetime(2026, 7, 1, 6, 0, tzinfo=UTC)

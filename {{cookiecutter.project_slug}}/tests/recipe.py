@@ -59,7 +59,7 @@ def change(text: str, diff: str) -> str:
     """``text`` with one hunk applied: the lines of ``diff`` that stay or go must stand in it once."""
     old = [line[1:] for line in diff.splitlines() if line[:1] in (" ", "-", "")]
     new = [line[1:] for line in diff.splitlines() if line[:1] in (" ", "+", "")]
-    before, after = "\n".join(old) + "\n", "\n".join(new) + "\n"
+    before, after = ("".join(f"{line}\n" for line in lines) for lines in (old, new))
     assert text.count(before) == 1, f"stands {text.count(before)} times:\n{before}"
     return text.replace(before, after)
 
@@ -110,7 +110,8 @@ class Copy:
         if step.verb == "run":
             return self.run(step.text)
         if step.verb == "delete":
-            path.unlink()
+            for gone in sorted(self.root.glob(step.path)) or [path]:
+                gone.unlink()
         elif step.verb == "change":
             path.write_text(change(path.read_text(encoding="utf-8"), step.text), encoding="utf-8")
         else:

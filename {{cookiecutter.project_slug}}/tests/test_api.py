@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -26,6 +27,7 @@ from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model import artefact
 from {{cookiecutter.package_name}}.model.id import VersionId, parse
+from {{cookiecutter.package_name}}.model.version import ModelVersion
 from {{cookiecutter.package_name}}.serving import worker
 from {{cookiecutter.package_name}}.serving.app import create_app
 from {{cookiecutter.package_name}}.serving.pointer import Pointer
@@ -54,6 +56,12 @@ def client_of(project: Project, shelf: Shelf) -> TestClient:
 
 def shelf_of(project: Project) -> Shelf:
     return Shelf(project.paths, load_operations(project.paths.operations))
+
+
+@pytest.fixture
+def proof_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replay proofs here instead of in a process that imports scikit-learn again; test_proof.py covers the process."""
+    monkeypatch.setattr(worker, "verify", lambda version, paths: str(open_placed(version, paths)[1]))
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +160,25 @@ def test_any_json_in_any_field_is_answered_200_or_422(served: tuple[TestClient, 
     assert answer.status_code in (200, 422), answer.text
 
 
+@pytest.mark.usefixtures("proof_in_process")
+@pytest.mark.parametrize("failure", [ValueError("secret detail"), float("nan"), float("inf")])
+def test_a_model_that_fails_on_a_row_is_503_and_says_nothing_of_its_inside(
+    served: tuple[TestClient, dict[str, Any]], failure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, example = served
+    assert client.post("/versions/late/1/predict", json=example).status_code == 200
+
+    def fails(self: ModelVersion, matrix: np.ndarray) -> np.ndarray:
+        if isinstance(failure, Exception):
+            raise failure
+        return np.full(len(matrix), failure)
+
+    monkeypatch.setattr(ModelVersion, "score", fails)
+    answer = client.post("/predict", json=example)
+    assert answer.status_code == 503 and answer.json()["error"]["code"] == "no_prediction"
+    assert "secret" not in answer.text
+
+
 def test_too_many_rows_and_too_many_bytes_are_413(served: tuple[TestClient, dict[str, Any]]) -> None:
     client, example = served
     rows = client.post("/predict", json=[example] * 1001)
@@ -160,6 +187,7 @@ def test_too_many_rows_and_too_many_bytes_are_413(served: tuple[TestClient, dict
     assert big.status_code == 413 and big.json()["error"]["code"] == "too_large"
 
 
+@pytest.mark.usefixtures("proof_in_process")
 def test_another_version_answers_by_its_id(served: tuple[TestClient, dict[str, Any]]) -> None:
     client, example = served
     late = client.post("/versions/late/1/predict", json=example)
@@ -214,6 +242,7 @@ def test_before_the_first_model_ready_says_what_is_missing(project: Project) -> 
     assert client.get("/health").status_code == 200
 
 
+@pytest.mark.usefixtures("proof_in_process")
 def test_the_champion_is_followed_and_a_version_that_fails_its_proof_is_refused(
     trained: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +269,7 @@ def test_the_champion_is_followed_and_a_version_that_fails_its_proof_is_refused(
     assert refused.status_code == 409 and refused.json()["error"]["code"] == "version_refused"
 
 
+@pytest.mark.usefixtures("proof_in_process")
 def test_without_the_registry_a_server_keeps_serving_and_starts_from_disk(trained: Project) -> None:
     point(trained, "hours/1")
     shelf = shelf_of(trained)
@@ -255,6 +285,7 @@ def test_without_the_registry_a_server_keeps_serving_and_starts_from_disk(traine
     assert cold.champion is not None and cold.champion.name == "hours/1"
 
 
+@pytest.mark.usefixtures("proof_in_process")
 def test_only_the_least_recently_used_versions_leave_memory(trained: Project) -> None:
     trained.edit("operations.yaml", "keep_versions: 4", "keep_versions: 1")
     assert trained.ml("train", "--config", "configs/hours.yaml").code == 0

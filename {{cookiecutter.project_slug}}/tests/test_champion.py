@@ -204,6 +204,13 @@ def test_a_project_that_moved_works_and_never_reads_its_original(trained: Projec
     assert not trained.paths.registry.exists()
 
 
+def test_the_environment_of_another_folder_is_refused(project: Project) -> None:
+    """A copy whose .venv still imports the original must not run the original's code on the copy's data."""
+    (project.paths.root / "src" / "{{cookiecutter.package_name}}").mkdir(parents=True)
+    ran = project.ml("versions")
+    assert ran.code == 2 and "remove .venv" in ran.err
+
+
 @pytest.mark.slow
 def test_eight_processes_that_open_a_fresh_registry_at_once_all_find_it(project: Project) -> None:
     code = (

@@ -64,14 +64,27 @@ def registry_uri(paths: Paths) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.registry / 'mlflow.db'}"
 
 
+def _refuse_foreign_code(root: Path) -> None:
+    """A copied folder brings along an environment that still imports its original's source: not on this data."""
+    running = Path(__file__).resolve().parent
+    own = root / "src" / running.name
+    if own.is_dir() and not own.samefile(running):
+        raise ProjectError(
+            f"this is the project in {root}, but the code that runs is {running}",
+            hint="run it as `uv run ml …` in this folder; if the folder was copied with its .venv, remove .venv first",
+        )
+
+
 def find(start: Path | None = None) -> Paths:
     """The project around ``start`` (default: the working directory).
 
-    Raises ProjectError when no parent folder holds ``operations.yaml``.
+    Raises ProjectError when no parent folder holds ``operations.yaml``, or when the code that runs is another
+    project's.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / MARKER).is_file():
+            _refuse_foreign_code(folder)
             return Paths(folder)
     raise ProjectError(
         f"no project here: looked for {MARKER} in {here} and its parent folders",

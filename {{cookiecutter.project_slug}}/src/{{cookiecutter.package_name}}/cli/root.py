@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import console
-from ..errors import ProjectError
+from ..errors import Exit, ProjectError
 
 machine = ContextVar("machine", default=False)
 
@@ -21,13 +21,24 @@ def as_json(error: ProjectError) -> dict[str, Any]:
     return {"message": error.message, "hint": console.runnable(error.hint or ""), "exit": int(error.exit)}
 
 
+def _storage(raised: OSError) -> ProjectError:
+    """A full disk, a missing right, a device that fails: not a mistake of the program, and gone when mended."""
+    where = f" at {raised.filename}" if raised.filename else ""
+    return ProjectError(
+        f"the storage said no{where}: {raised.strerror or raised}",
+        hint="nothing was half-written; free space or mend the rights, then run the same command again",
+        exit=Exit.UNAVAILABLE,
+    )
+
+
 class Verbs(TyperGroup):
     """Turns a ProjectError into its message and exit code, and keeps the verbs in the order they are written in."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except ProjectError as error:
+        except (ProjectError, OSError) as raised:
+            error = raised if isinstance(raised, ProjectError) else _storage(raised)
             if machine.get():
                 console.machine({"error": as_json(error)})
             else:

@@ -120,17 +120,16 @@ def create_app(shelf: Shelf, model: str, config: ServingConfig, *, follow: bool 
             raise Refused(422, "contract", f"the request breaks the contract: {error}", fields=fields) from None
         if len(rows) > config.max_rows:
             raise Refused(413, "too_many_rows", f"expected at most {config.max_rows} rows, found {len(rows)}")
-        answer = version.answer_rows(rows)
-        if not np.isfinite(answer.values).all():
-            log.error("prediction is not finite", extra={"model_version": version.name, "request_id": request.state.id})
-            raise Refused(503, "no_prediction", "the model gave no finite prediction for this row")
-        return JSONResponse(
-            {
-                "predictions": [version.present(value) for value in answer.values.tolist()],
-                "model_version": version.name,
-                "request_id": request.state.id,
-            }
-        )
+        said = {"model_version": version.name, "request_id": request.state.id}
+        try:
+            values = version.answer_rows(rows).values
+        except Exception:
+            log.exception("the model failed", extra=said)
+            values = np.array([np.nan])
+        if not np.isfinite(values).all():
+            log.error("no prediction", extra=said)
+            raise Refused(503, "no_prediction", "the model gave no finite prediction for this request")
+        return JSONResponse({"predictions": [version.present(value) for value in values.tolist()], **said})
 
     return app
 
