@@ -14,7 +14,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(CURDIR)/.tools/b
 RUN := $(UV) run --locked
 unexport VIRTUAL_ENV
 
-.PHONY: help demo test test-slow test-all check golden lock bump
+.PHONY: help demo test test-slow test-all check golden lock bump bench
 
 help:
 	@echo "make demo       generate a project in $(DEMO) and run its demo"
@@ -24,6 +24,7 @@ help:
 	@echo "make check      lint, format, types, workflows"
 	@echo "make golden     accept the files that a project now has (tests/expected_files.txt)"
 	@echo "make lock       lock again after an edit of a pyproject.toml"
+	@echo "make bench      one row through a generated project, side by side with pandas; writes docs/benchmarks.md"
 	@echo "make bump       move every pin to the newest release that is a week old"
 
 demo: | $(UV)
@@ -54,6 +55,9 @@ golden: | $(UV)
 
 lock: | $(UV)
 	$(RUN) python scripts/bump.py --no-upgrade
+
+bench: | $(UV)
+	$(RUN) python benchmarks/one_row/run.py
 
 bump: | $(UV)
 	$(RUN) python scripts/bump.py

@@ -1,11 +1,18 @@
 """A generated project holds up to its own checks: nothing is mended first."""
 
 import json
-from collections.abc import Callable
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from conftest import FORTY, Project, git
+from surroundings import surroundings
 
 pytestmark = pytest.mark.slow
 Repository = Callable[..., Project]
@@ -82,11 +89,60 @@ def test_a_badly_formatted_file_does_not_get_past_the_hooks(repository: Reposito
     assert "`os` imported but unused" in done.stdout and "files were modified by this hook" in done.stdout
 
 
-def test_the_serving_image_stays_small(bake: Callable[..., Project]):
-    """What a server installs: no tracking, no training, no DVC."""
+@contextmanager
+def serving(project: Project, version: str) -> Iterator[str]:
+    """The address of `ml serve --version`, run with what is installed in the project."""
+    command = ["uv", "run", "--no-sync", "ml", "serve", "--version", version, "--port", "0"]
+    process = subprocess.Popen(
+        command,
+        cwd=project.path,
+        env=surroundings(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().partition("listening on ")[2].partition(",")[0]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def ask(address: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(f"{address}{path}", data=data)) as answer:  # noqa: S310 - our own loopback address
+        return json.load(answer)
+
+
+def test_what_a_server_installs_is_small_and_serves(bake: Callable[..., Project]):
+    """No tracking, no training, no DVC: a version that lies on disk is proven and served without them."""
     project = bake()
+    project.run("uv", "run", "--locked", "ml", "ingest", "--from", "2026-05-15", "--to", "2026-06-02")
+    project.run("uv", "run", "--locked", "ml", "train", "--config", "configs/smoke.yaml")
+    project.run("uv", "run", "--locked", "ml", "promote", "smoke/1")
+
     project.run("uv", "sync", "--locked", "--no-default-groups")
     listed = project.run("uv", "pip", "list", "--format", "json").stdout
     names = {package["name"] for package in json.loads(listed[listed.index("[") : listed.rindex("]") + 1])}
     assert {"fastapi", "scikit-learn", "parcel-eta"} <= names
     assert not {"mlflow", "mlflow-skinny", "pandas", "polars", "dvc", "matplotlib", "pytest"} & names
+
+    with serving(project, "smoke/1") as address:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            with suppress(HTTPError):
+                assert ask(address, "/ready") == {"status": "ready", "model_version": "smoke/1"}
+                break
+            time.sleep(0.2)
+        document = ask(address, "/openapi.json")
+        body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+        answer = ask(address, "/predict", body["examples"]["one row"]["value"])
+        assert answer["model_version"] == "smoke/1" and answer["predictions"][0]["delivered_hours"] > 1
+
+    refused = project.run(
+        "uv", "run", "--no-sync", "ml", "train", "--config", "configs/smoke.yaml", check=False
+    )
+    assert refused.returncode == 2
+    assert "is not installed here" in refused.stdout and "uv sync" in refused.stdout
+    assert "Traceback" not in refused.stdout

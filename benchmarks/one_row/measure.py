@@ -1,4 +1,4 @@
-"""One row in process: the project's request path and pipeline against pandas features and a ColumnTransformer.
+"""One row in process: the project's way against pandas features and a ColumnTransformer.
 
 Runs in a generated project's environment, where pandas is because MLflow brings it. Prints one JSON object.
 """
@@ -28,7 +28,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 from threadpoolctl import threadpool_limits
 
 ROUNDS, ROWS = 15, 40
-"""Every variant takes the same rows in every round, one after the other, so that a slow moment of the machine hits all."""
+"""Every variant takes the same rows in every round: a slow moment of the machine hits all of them."""
 FIRST, LAST = date(2026, 4, 20), date(2026, 5, 31)
 NUMBERS = ["weight_g", "distance_km", "customer_age_days", "fragile", "promised_hours"]
 DERIVED = ["hour_of_day", "weekday", "is_weekend", "promised_speed_kmh", "root_distance", "is_new_customer"]
@@ -59,8 +59,12 @@ def peer_pipeline(estimator: Any, linear: bool) -> Pipeline:
     if not linear:
         numbers = "passthrough"
         categories = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
-    columns = ColumnTransformer([("numbers", numbers, NUMBERS + DERIVED), ("categories", categories, CATEGORIES)])
-    return Pipeline([("features", FunctionTransformer(with_features)), ("columns", columns), ("model", clone(estimator))])
+    columns = ColumnTransformer(
+        [("numbers", numbers, NUMBERS + DERIVED), ("categories", categories, CATEGORIES)]
+    )
+    return Pipeline(
+        [("features", FunctionTransformer(with_features)), ("columns", columns), ("model", clone(estimator))]
+    )
 
 
 def one_row_frame(body: bytes) -> pd.DataFrame:

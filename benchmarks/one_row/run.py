@@ -1,4 +1,4 @@
-"""One row, side by side: `make bench`. Generates a project, measures in its environment, writes docs/benchmarks.md."""
+"""One row, side by side: `make bench`. Measures in a generated project, writes docs/benchmarks.md."""
 
 import json
 import os
@@ -36,9 +36,12 @@ def table(measured: dict[str, Any]) -> str:
     heads = ["µs of CPU for one row", *VARIANTS, "pipeline", "request path", "target"]
     rows = []
     for model, seen in measured["results"].items():
-        ratios = [seen["peer pipeline"] / seen["our pipeline"], seen["peer request path"] / seen["our request path"]]
+        ratios = [
+            seen["peer pipeline"] / seen["our pipeline"],
+            seen["peer request path"] / seen["our request path"],
+        ]
         numbers = [f"{seen[variant]:,.0f}" for variant in VARIANTS]
-        rows.append([model, *numbers, *(f"{ratio:.1f} ×" for ratio in ratios), f"{TARGETS[model]} ×"])
+        rows.append([model, *numbers, *(f"{ratio:.1f} x" for ratio in ratios), f"{TARGETS[model]} x"])
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
 
     def line(cells: list[str]) -> str:
@@ -57,9 +60,10 @@ def section(measured: dict[str, Any]) -> str:
 
 {table(measured)}
 
-*Pipeline*: from a column batch, or a one-row DataFrame, to the prediction. *Request path*: from the bytes of a JSON
-body to the prediction; ours validates it against the contract, the peer only parses it. The peer is the same estimator
-with the same parameters behind pandas features and a scikit-learn ColumnTransformer; it was fitted on the same rows.
+*Pipeline*: from a column batch, or a one-row DataFrame, to the prediction. *Request path*: from the bytes
+of a JSON body to the prediction; ours validates it against the contract, the peer only parses it. The peer
+is the same estimator with the same parameters behind pandas features and a scikit-learn ColumnTransformer,
+fitted on the same rows.
 Largest relative difference between the two: {apart:.1e}.
 
 Medians of {measured["rounds"]} interleaved rounds of {measured["rows"]} rows, one thread, {measured["cpu"]}.

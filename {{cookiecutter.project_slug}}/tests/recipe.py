@@ -40,7 +40,7 @@ def steps(document: str) -> list[Step]:
     for block in [*BLOCK.finditer(document), None]:
         before = document[end : block.start() if block else len(document)]
         for paragraph in filter(None, (part.strip() for part in before.split("\n\n"))):
-            sentence = next((s for s in re.split(r"(?<=[.:]) ", paragraph.replace("\n", " ")) if VERB.match(s)), "")
+            sentence = next((s for s in re.split(r"(?<=[.:*]) ", paragraph.replace("\n", " ")) if VERB.match(s)), "")
             said = VERB.match(sentence)
             verb = said[0].lower().replace("replace", "write") if said else ""
             names = QUOTED.findall(sentence)

@@ -290,8 +290,9 @@ def test_only_the_least_recently_used_versions_leave_memory(trained: Project) ->
     trained.edit("operations.yaml", "keep_versions: 4", "keep_versions: 1")
     assert trained.ml("train", "--config", "configs/hours.yaml").code == 0
     shelf = shelf_of(trained)
-    shelf.get(VersionId("late", 1))
-    shelf.get(VersionId("hours", 2))
+    for version in (VersionId("late", 1), VersionId("hours", 2)):
+        registry_of(trained).fetch(version)
+        shelf.get(version)
     assert shelf.loaded == ["hours/2"]
 
 

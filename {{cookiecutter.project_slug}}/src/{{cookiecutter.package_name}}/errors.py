@@ -33,3 +33,8 @@ class ProjectError(Exception):
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\n  next: {self.hint}"
+
+
+def lacking(error: ModuleNotFoundError) -> ProjectError:
+    """A library that is not in this environment, such as MLflow in one that was made to serve only."""
+    return ProjectError(f"{error.name} is not installed here", hint="uv sync brings everything that is in the lock")

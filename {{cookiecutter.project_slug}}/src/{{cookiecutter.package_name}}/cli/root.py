@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import console
-from ..errors import Exit, ProjectError
+from ..errors import Exit, ProjectError, lacking
 
 machine = ContextVar("machine", default=False)
 
@@ -21,8 +21,12 @@ def as_json(error: ProjectError) -> dict[str, Any]:
     return {"message": error.message, "hint": console.runnable(error.hint or ""), "exit": int(error.exit)}
 
 
-def _storage(raised: OSError) -> ProjectError:
-    """A full disk, a missing right, a device that fails: not a mistake of the program, and gone when mended."""
+def _plain(raised: ProjectError | OSError | ModuleNotFoundError) -> ProjectError:
+    """What a person can mend, in their words: a disk that is full or says no, an environment that lacks a library."""
+    if isinstance(raised, ProjectError):
+        return raised
+    if isinstance(raised, ModuleNotFoundError):
+        return lacking(raised)
     where = f" at {raised.filename}" if raised.filename else ""
     return ProjectError(
         f"the storage said no{where}: {raised.strerror or raised}",
@@ -37,8 +41,8 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (ProjectError, OSError) as raised:
-            error = raised if isinstance(raised, ProjectError) else _storage(raised)
+        except (ProjectError, OSError, ModuleNotFoundError) as raised:
+            error = _plain(raised)
             if machine.get():
                 console.machine({"error": as_json(error)})
             else:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import Exit, ProjectError
+from ..errors import Exit, ProjectError, lacking
 from ..model.id import VersionId, parse
 from ..paths import Paths
 
@@ -76,7 +76,8 @@ def main(arguments: list[str]) -> int:
     job = {"fetch": _fetch, "verify": _verify}[arguments[0]]
     try:
         said, code = job(parse(arguments[1], ""), paths), 0
-    except ProjectError as error:
+    except (ProjectError, ModuleNotFoundError) as raised:
+        error = lacking(raised) if isinstance(raised, ModuleNotFoundError) else raised
         said, code = {"error": error.message, "hint": error.hint, "exit": int(error.exit)}, int(error.exit)
     sys.stdout.write(json.dumps(said) + "\n")
     return code
