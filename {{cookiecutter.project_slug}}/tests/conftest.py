@@ -118,6 +118,20 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
+def _with_day(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = Project.new(tmp_path_factory.mktemp("day") / "project")
+    ran = made.ml("ingest", "--date", str(DAY))
+    assert ran.code == 0, ran.err
+    return made
+
+
+@pytest.fixture
+def with_day(_with_day: Project, tmp_path: Path) -> Project:
+    """A project in which DAY is ingested, yours to break."""
+    return _with_day.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
 def _ingested(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = Project.new(tmp_path_factory.mktemp("ingested") / "project")
     ran = made.ml("ingest", "--from", str(FIRST), "--to", str(LAST))
@@ -156,9 +170,13 @@ def shared_trained(_trained: Project) -> Project:
 def write_configs(project: Project) -> None:
     """`hours` and `late` on the smoke window, so that a test trains in a second."""
     smoke = (project.paths.root / "configs" / "smoke.yaml").read_text(encoding="utf-8")
-    (project.paths.root / "configs" / "hours.yaml").write_text(smoke.replace("name: smoke", "name: hours"), encoding="utf-8")
+    (project.paths.root / "configs" / "hours.yaml").write_text(
+        smoke.replace("name: smoke", "name: hours"), encoding="utf-8"
+    )
     late = (project.paths.root / "configs" / "late.yaml").read_text(encoding="utf-8")
-    late = late.replace("train_days: 28", "train_days: 7").replace("minimum_evaluation_rows: 5000", "minimum_evaluation_rows: 1000")
+    late = late.replace("train_days: 28", "train_days: 7").replace(
+        "minimum_evaluation_rows: 5000", "minimum_evaluation_rows: 1000"
+    )
     (project.paths.root / "configs" / "late.yaml").write_text(late + "proof_rows: 50\n", encoding="utf-8")
 
 

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import DAY
 from {{cookiecutter.package_name}} import sample_upstream
 from {{cookiecutter.package_name}}.contract import CONTRACT
 from {{cookiecutter.package_name}}.data.describe import model_contract, request_columns
@@ -20,6 +19,8 @@ from {{cookiecutter.package_name}}.data.validation import check
 from {{cookiecutter.package_name}}.data.violations import ContractViolated
 from {{cookiecutter.package_name}}.model.request import RequestModel, RequestRefused
 from {{cookiecutter.package_name}}.spec import Column
+
+from conftest import DAY
 
 COLUMNS = {column.name: column for column in request_columns(CONTRACT)}
 REQUEST = RequestModel(model_contract(CONTRACT, next(iter(CONTRACT.targets)), 0.5))

@@ -22,7 +22,6 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import Project, write_configs
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model import artefact
@@ -30,11 +29,14 @@ from {{cookiecutter.package_name}}.model.id import VersionId, parse
 from {{cookiecutter.package_name}}.model.version import ModelVersion
 from {{cookiecutter.package_name}}.serving import worker
 from {{cookiecutter.package_name}}.serving.app import create_app
+from {{cookiecutter.package_name}}.serving.placed import open_placed
 from {{cookiecutter.package_name}}.serving.pointer import Pointer
 from {{cookiecutter.package_name}}.serving.serve import bind
-from {{cookiecutter.package_name}}.serving.shelf import Shelf, open_placed
+from {{cookiecutter.package_name}}.serving.shelf import Shelf
 from {{cookiecutter.package_name}}.training import champion
 from {{cookiecutter.package_name}}.training.registry import Registry
+
+from conftest import Project, write_configs
 
 PACKAGE = "{{cookiecutter.package_name}}"
 
@@ -46,7 +48,9 @@ def registry_of(project: Project) -> Registry:
 def point(project: Project, version: str) -> None:
     """Move the champion without replaying the proof: these tests watch what the server does with it."""
     registry = registry_of(project)
-    champion.promote(registry, parse(version, "hours"), lambda id: str(registry.fetch(id)), now=datetime.now(UTC), why="")
+    champion.promote(
+        registry, parse(version, "hours"), lambda id: str(registry.fetch(id)), now=datetime.now(UTC), why=""
+    )
 
 
 def client_of(project: Project, shelf: Shelf) -> TestClient:
@@ -75,7 +79,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, _trained: Project) -> tuple
     return client_of(project, shelf), shelf.champion.request.example()
 
 
-def test_one_row_and_many_rows_are_answered_with_version_and_request_id(served: tuple[TestClient, dict[str, Any]]) -> None:
+def test_one_row_and_many_rows_are_answered_with_version_and_request_id(
+    served: tuple[TestClient, dict[str, Any]],
+) -> None:
     client, example = served
     one = client.post("/predict", json=example)
     assert one.status_code == 200
@@ -138,7 +144,9 @@ def test_a_missing_field_is_named(served: tuple[TestClient, dict[str, Any]]) -> 
     assert [(item["field"], item["reason"]) for item in fields] == [("distance_km", "missing")]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"3", b'"x"', b"[1]", b"[[]]", b"\xff\xfe", b"{}" * 2, b"[" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b"3", b'"x"', b"[1]", b"[[]]", b"\xff\xfe", b"{}" * 2, b"[" * 5000]
+)
 def test_what_is_no_request_is_422_and_never_500(served: tuple[TestClient, dict[str, Any]], body: bytes) -> None:
     answer = served[0].post("/predict", content=body)
     assert answer.status_code == 422, answer.text
@@ -153,8 +161,12 @@ JSON = st.recursive(
 
 
 @settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(field=st.sampled_from(["weight_g", "created_at", "depot", "service", "fragile", "parcel_id", "no_such"]), value=JSON)
-def test_any_json_in_any_field_is_answered_200_or_422(served: tuple[TestClient, dict[str, Any]], field: str, value: Any) -> None:
+@given(
+    field=st.sampled_from(["weight_g", "created_at", "depot", "service", "fragile", "parcel_id", "no_such"]), value=JSON
+)
+def test_any_json_in_any_field_is_answered_200_or_422(
+    served: tuple[TestClient, dict[str, Any]], field: str, value: Any
+) -> None:
     client, example = served
     answer = client.post("/predict", content=json.dumps(example | {field: value}).encode())
     assert answer.status_code in (200, 422), answer.text
@@ -200,7 +212,9 @@ def test_another_version_answers_by_its_id(served: tuple[TestClient, dict[str, A
 
 
 @pytest.mark.parametrize("version", ["99", "late/99", "nobody/1", "x", "0", "..%2F..%2Fetc"])
-def test_a_version_that_does_not_exist_is_404_and_what_serves_stays(served: tuple[TestClient, dict[str, Any]], version: str) -> None:
+def test_a_version_that_does_not_exist_is_404_and_what_serves_stays(
+    served: tuple[TestClient, dict[str, Any]], version: str
+) -> None:
     client, example = served
     answer = client.post(f"/versions/{version}/predict", json=example)
     assert answer.status_code == 404
@@ -213,7 +227,9 @@ def test_version_says_where_the_champion_comes_from(served: tuple[TestClient, di
     assert {"git_commit", "dataset_sha256", "lock_sha256", "metrics", "run_id", "window", "python"} <= set(said)
 
 
-def test_the_description_has_the_contracts_fields_and_an_example_that_works(served: tuple[TestClient, dict[str, Any]]) -> None:
+def test_the_description_has_the_contracts_fields_and_an_example_that_works(
+    served: tuple[TestClient, dict[str, Any]],
+) -> None:
     client, _ = served
     document = client.get("/openapi.json").json()
     row = document["components"]["schemas"]["Row"]
@@ -280,9 +296,25 @@ def test_without_the_registry_a_server_keeps_serving_and_starts_from_disk(traine
         (trained.paths.registry / name).unlink(missing_ok=True)
     assert shelf.follow() is False and shelf.champion is not None
     assert "does not answer" in shelf.registry
-    cold = shelf_of(trained)
-    assert cold.follow() is True
-    assert cold.champion is not None and cold.champion.name == "hours/1"
+    for lost in (False, True):
+        if lost:
+            database.unlink()
+        cold = shelf_of(trained)
+        assert cold.follow() is True
+        assert cold.champion is not None and cold.champion.name == "hours/1"
+
+
+@pytest.mark.usefixtures("proof_in_process")
+def test_a_pinned_server_does_not_change_what_the_others_remember(trained: Project) -> None:
+    point(trained, "hours/1")
+    assert shelf_of(trained).follow()
+    remembered = trained.paths.serving / "hours" / "champion.json"
+    before = remembered.read_bytes()
+    registry_of(trained).fetch(VersionId("late", 1))
+    pinned = Shelf(trained.paths, load_operations(trained.paths.operations), pinned=VersionId("late", 1))
+    assert pinned.follow() and pinned.champion is not None and pinned.champion.name == "late/1"
+    assert remembered.read_bytes() == before
+    assert not (trained.paths.serving / "late" / "champion.json").exists()
 
 
 @pytest.mark.usefixtures("proof_in_process")
@@ -297,7 +329,8 @@ def test_only_the_least_recently_used_versions_leave_memory(trained: Project) ->
 
 
 @pytest.mark.parametrize(
-    ("host", "words"), [("0.0.0.0", "asks nobody for a key"), ("example.com", "not an IP address"), ("10.1.2.3", "asks nobody")]
+    ("host", "words"),
+    [("0.0.0.0", "asks nobody for a key"), ("example.com", "not an IP address"), ("10.1.2.3", "asks nobody")],
 )
 def test_listening_beyond_this_machine_is_refused(host: str, words: str) -> None:
     with pytest.raises(ProjectError, match=words):
@@ -339,7 +372,9 @@ def test_the_server_imports_nothing_of_the_training_side(trained: Project) -> No
         "shelf.champion.answer_rows(shelf.champion.request.parse(__import__('json').dumps(shelf.champion.request.example()).encode()))\n"
         "print([name for name in ('mlflow', 'polars', 'dataframely', 'matplotlib') if name in sys.modules])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=trained.paths.root, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=trained.paths.root, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -413,11 +448,21 @@ def test_a_server_on_an_mlflow_server_follows_it_over_http(ingested: Project, mo
     home = ingested.paths.root / "mlflow-server"
     home.mkdir()
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{home / 'mlflow.db'}", "--artifacts-destination", str(home / "artifacts")]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{home / 'mlflow.db'}",
+        "--artifacts-destination",
+        str(home / "artifacts"),
+    ]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     # a session of its own: the server starts workers, and all of them must go
     mlflow = subprocess.Popen(
-        command, cwd=home, env=os.environ | quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=home,
+        env=os.environ | quiet,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         uri = f"http://127.0.0.1:{port}"

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Project
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model.id import VersionId, parse
 from {{cookiecutter.package_name}}.training import champion
 from {{cookiecutter.package_name}}.training.champion import Move, before
 from {{cookiecutter.package_name}}.training.registry import Registry
+
+from conftest import Project
 
 DAY = datetime(2026, 6, 3, 6, tzinfo=UTC)
 
@@ -46,7 +47,9 @@ def moves(*said: tuple[str, int]) -> list[Move]:
         ([("promote", 2), ("promote", 2), ("promote", 5)], 2),
     ],
 )
-def test_a_rollback_returns_to_what_served_and_never_to_what_was_rolled_back(history: list[tuple[str, int]], target: int) -> None:
+def test_a_rollback_returns_to_what_served_and_never_to_what_was_rolled_back(
+    history: list[tuple[str, int]], target: int
+) -> None:
     said = moves(*history)
     assert before(said, said[-1].version) == VersionId("hours", target)
 
@@ -91,7 +94,9 @@ def test_versions_of_a_model_without_history_are_listed(shared_trained: Project)
     assert ran.code == 0 and "late/1" in ran.out and "log_loss" in ran.out
 
 
-@pytest.mark.parametrize(("version", "words"), [("9", "hours has no version 9"), ("x", "is not a version ID"), ("0", "is not a version ID")])
+@pytest.mark.parametrize(
+    ("version", "words"), [("9", "hours has no version 9"), ("x", "is not a version ID"), ("0", "is not a version ID")]
+)
 def test_a_version_that_does_not_exist_is_refused(shared_trained: Project, version: str, words: str) -> None:
     ran = shared_trained.ml("promote", version)
     assert ran.code == 2 and words in ran.err and "Traceback" not in ran.err
@@ -175,7 +180,11 @@ def test_the_run_in_mlflow_has_the_figures_a_person_looks_for(shared_trained: Pr
         assert run
         return {Path(item.path).name for item in registry.client.list_artifacts(run, "figures")}
 
-    assert artefacts("hours") == {"predicted_against_actual.png", "residuals_by_service.png", "permutation_importance.png"}
+    assert artefacts("hours") == {
+        "predicted_against_actual.png",
+        "residuals_by_service.png",
+        "permutation_importance.png",
+    }
     assert artefacts("late") == {
         "roc.png",
         "calibration.png",
@@ -220,7 +229,12 @@ def test_eight_processes_that_open_a_fresh_registry_at_once_all_find_it(project:
         "paths = Paths(Path(sys.argv[1])); print(experiment(connect(paths), 'race', paths))\n"
     )
     started = [
-        subprocess.Popen([sys.executable, "-c", code, str(project.paths.root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(project.paths.root)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(8)
     ]
     ended = [process.communicate() for process in started]

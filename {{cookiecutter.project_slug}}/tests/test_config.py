@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Project
 from {{cookiecutter.package_name}}.config import load_model, load_operations
 from {{cookiecutter.package_name}}.estimator import KINDS
+
+from conftest import ROOT, Project
 
 SMOKE = "configs/smoke.yaml"
 

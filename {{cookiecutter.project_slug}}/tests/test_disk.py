@@ -12,7 +12,9 @@ import pytest
 from conftest import Project
 
 PACKAGE = "{{cookiecutter.package_name}}"
-LIMITED = "import resource, sys; limit = int(sys.argv.pop(1)); resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)); "
+LIMITED = (
+    "import resource, sys; limit = int(sys.argv.pop(1)); resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)); "
+)
 LIMITED += f"from {PACKAGE}.cli import main; sys.exit(main(sys.argv[1:]))"
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import typer
-from recipe import PACKAGE, QUOTED, ROOT, Copy, steps
 
 from {{cookiecutter.package_name}}.cli import app
+
+from recipe import PACKAGE, QUOTED, ROOT, Copy, steps
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression, PoissonRegressor, Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from conftest import Project, Ran
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model import artefact
@@ -22,6 +26,8 @@ from {{cookiecutter.package_name}}.model.id import parse
 from {{cookiecutter.package_name}}.model.proof import Proof, replay
 from {{cookiecutter.package_name}}.model.version import ModelVersion
 from {{cookiecutter.package_name}}.training.registry import FACTS, Registry
+
+from conftest import Project, Ran
 
 
 def registry_of(project: Project) -> Registry:
@@ -114,7 +120,7 @@ def test_the_copy_a_server_would_load_is_checked_again(trained: Project, name: s
     place = placed(trained)
     path = place / artefact.FOLDER / name
     path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(ProjectError, match=f"{name} has sha256"):
+    with pytest.raises(ProjectError, match=re.escape(f"{name} has sha256")):
         artefact.load(place / artefact.FOLDER, facts_of(place))
 
 
@@ -152,11 +158,13 @@ def test_feature_code_edited_in_the_registry_is_refused_though_its_hash_was_rewr
 def test_a_missing_library_is_named(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     place = placed(trained)
     monkeypatch.setitem(sys.modules, "sklearn.ensemble._hist_gradient_boosting.predictor", None)
-    with pytest.raises(ProjectError, match="needs a library that is not installed here: sklearn.ensemble"):
+    with pytest.raises(ProjectError, match=r"needs a library that is not installed here: sklearn\.ensemble"):
         artefact.load(place / artefact.FOLDER, facts_of(place))
 
 
-def test_a_library_that_computes_something_else_is_refused(trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_computes_something_else_is_refused(
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A dependency bump that moves a feature in the last digits, as the server's process would meet it."""
     bump = "import numpy as np\nroot = np.sqrt\nnp.sqrt = lambda x: root(x) * (1 + 1e-12)\n"
     (tmp_path / "sitecustomize.py").write_text(bump, encoding="utf-8")
@@ -219,11 +227,21 @@ def test_a_label_may_flip_only_at_its_threshold(trained: Project, monkeypatch: p
 def test_a_contract_that_became_looser_or_stricter_is_refused(loaded: tuple[ModelVersion, Proof]) -> None:
     version, proof = loaded
     loose = version.contract.model_copy(
-        update={"columns": [c.model_copy(update={"maximum": None}) if c.name == "weight_g" else c for c in version.contract.columns]}
+        update={
+            "columns": [
+                c.model_copy(update={"maximum": None}) if c.name == "weight_g" else c for c in version.contract.columns
+            ]
+        }
     )
-    assert "a row with weight_g (range) is accepted" in str(replay(ModelVersion(loose, version.pipeline, version.facts), proof))
+    assert "a row with weight_g (range) is accepted" in str(
+        replay(ModelVersion(loose, version.pipeline, version.facts), proof)
+    )
     strict = version.contract.model_copy(
-        update={"columns": [c.model_copy(update={"maximum": 10.0}) if c.name == "weight_g" else c for c in version.contract.columns]}
+        update={
+            "columns": [
+                c.model_copy(update={"maximum": 10.0}) if c.name == "weight_g" else c for c in version.contract.columns
+            ]
+        }
     )
     assert "valid in training is refused" in str(replay(ModelVersion(strict, version.pipeline, version.facts), proof))
 
@@ -275,7 +293,9 @@ def test_two_versions_with_other_features_and_contracts_load_side_by_side_withou
     text = features.read_text(encoding="utf-8")
     features.write_text(text.replace("return np.sqrt(", "return 1 + np.sqrt("), encoding="utf-8")
     contract = source / "contract.py"
-    changed = contract.read_text(encoding="utf-8").replace("max=70_000", "max=80_000").replace('version="1"', 'version="2"')
+    changed = (
+        contract.read_text(encoding="utf-8").replace("max=70_000", "max=80_000").replace('version="1"', 'version="2"')
+    )
     contract.write_text(changed, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", f"{package}.cli", "train", "--config", "configs/hours.yaml", "--json"],
@@ -303,8 +323,35 @@ def test_two_versions_with_other_features_and_contracts_load_side_by_side_withou
 
     folders = [str(stored(trained, f"hours/{number}")) for number in (1, 2)]
     done = subprocess.run(
-        [sys.executable, "-c", SIDE_BY_SIDE, package, *folders], capture_output=True, text=True, check=True, cwd=tmp_path
+        [sys.executable, "-c", SIDE_BY_SIDE, package, *folders],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
     )
     *answers, modules = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["largest"] for answer in answers] == [0.0, 0.0]
     assert len(modules) == 2, "each version brought its own transform"
+
+
+@pytest.mark.parametrize(
+    ("kind", "short"),
+    [(Ridge, True), (LinearRegression, True), (PoissonRegressor, False), (HistGradientBoostingRegressor, False)],
+)
+def test_every_estimator_scores_as_its_own_predict_does(
+    kind: Any, short: bool, shared_trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linear regressions take a short cut past scikit-learn's checks; what is no plain product must not."""
+    contract = artefact.ModelContract.model_validate_json((stored(shared_trained) / artefact.CONTRACT).read_bytes())
+    rng = np.random.default_rng(5)
+    matrix = rng.normal(size=(500, 6))
+    estimator = kind().fit(matrix, np.exp(matrix[:, 0]) + rng.random(500))
+    steps = [("transform", FunctionTransformer()), ("estimator", estimator)]
+    expected = estimator.predict(matrix), [estimator.predict(row[None]) for row in matrix[:20]]
+    calls: list[int] = []
+    predict = estimator.predict
+    monkeypatch.setattr(estimator, "predict", lambda rows: calls.append(len(rows)) or predict(rows))
+    version = ModelVersion(contract, Pipeline(steps), {})
+    assert version.score(matrix).tobytes() == expected[0].tobytes()
+    assert [version.score(row[None]).tobytes() for row in matrix[:20]] == [one.tobytes() for one in expected[1]]
+    assert (calls == []) is short

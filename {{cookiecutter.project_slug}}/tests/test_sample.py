@@ -8,9 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from conftest import LAST, Project
 from {{cookiecutter.package_name}}.clock import days
 from {{cookiecutter.package_name}}.sample_upstream import deliver, table
+
+from conftest import LAST, Project
 
 DAY = date(2026, 5, 18)
 

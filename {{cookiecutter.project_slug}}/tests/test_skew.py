@@ -1,4 +1,4 @@
-"""The same row through the dataset and through HTTP: equal features to the last bit, equal predictions by the proof's rule."""
+"""One row through the dataset and through HTTP: features equal to the last bit, predictions by the proof's rule."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from conftest import Project
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.model.batch import from_frame
 from {{cookiecutter.package_name}}.model.id import parse
 from {{cookiecutter.package_name}}.model.proof import RELATIVE
 from {{cookiecutter.package_name}}.model.version import Answer, ModelVersion
 from {{cookiecutter.package_name}}.serving.app import create_app
-from {{cookiecutter.package_name}}.serving.shelf import Shelf, open_placed
+from {{cookiecutter.package_name}}.serving.placed import open_placed
+from {{cookiecutter.package_name}}.serving.shelf import Shelf
 from {{cookiecutter.package_name}}.training.registry import Registry
+
+from conftest import Project
 
 ROWS = 400
 

@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
+
 from recipe import ROOT, Copy, Step, steps
 
 pytestmark = pytest.mark.slow

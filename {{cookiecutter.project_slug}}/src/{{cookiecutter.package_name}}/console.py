@@ -54,6 +54,7 @@ def following(*commands: str) -> None:
 def machine(value: Any) -> None:
     """``value`` as JSON on stdout."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def failure(message: str, hint: str | None) -> None:

@@ -29,8 +29,11 @@ KINDS: dict[str, dict[str, type[BaseEstimator]]] = {
 }
 
 
-def build(kind: str, task: str, params: dict[str, Any], *, seed: int, ordinal: list[bool]) -> BaseEstimator:
-    """An unfitted estimator; ``ordinal`` marks the matrix columns that hold category codes.
+def build(kind: str, task: str, params: dict[str, Any], *, seed: int) -> BaseEstimator:
+    """An unfitted estimator. ``params`` go to scikit-learn as they are, with ``seed`` as its random state.
+
+    Codes of categories go to the trees as numbers. HistGradientBoosting's own ``categorical_features`` runs a
+    ColumnTransformer inside every ``predict``: 1,200 instead of 500 us for one row of 100 trees.
 
     Raises ProjectError for an unknown kind or parameter.
     """
@@ -49,6 +52,4 @@ def build(kind: str, task: str, params: dict[str, Any], *, seed: int, ordinal: l
     settings = dict(params)
     if "random_state" in accepted:
         settings["random_state"] = seed
-    if "categorical_features" in accepted and any(ordinal):
-        settings["categorical_features"] = ordinal
     return cls(**settings)

@@ -75,6 +75,29 @@ class ModelContract(_Plain):
         return [column for column in self.columns if column.kind != "key"]
 
 
+def expected(column: Column) -> str:
+    """What the contract wants of a field, for people: ``number, 1 to 70000 g``."""
+    words: list[str] = [
+        {"time": "time with zone", "key": "text", "category": "text", "flag": "true or false"}.get(
+            column.kind, column.kind
+        )
+    ]
+    if column.allowed is not None:
+        words = [f"one of {', '.join(column.allowed)}"]
+    low = column.minimum if column.minimum is not None else column.above
+    high = column.maximum if column.maximum is not None else column.below
+    if low is not None and high is not None:
+        words.append(f"{low:g} to {high:g}")
+    elif low is not None:
+        words.append(f"{low:g} or more")
+    elif high is not None:
+        words.append(f"{high:g} or less")
+    if column.max_length is not None:
+        words.append(f"{column.min_length or 0} to {column.max_length} bytes")
+    text = ", ".join(words) + (f" {column.unit}" if column.unit and column.kind in ("number", "integer") else "")
+    return text + (" or null" if column.nullable else "")
+
+
 def about(
     meaning: str,
     *,

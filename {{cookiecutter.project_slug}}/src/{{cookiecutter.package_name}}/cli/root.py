@@ -14,6 +14,8 @@ from .. import console
 from ..errors import Exit, ProjectError, lacking
 
 machine = ContextVar("machine", default=False)
+UsageError = typer.BadParameter.__bases__[0]
+"""An option that does not exist, a day that is none: what Typer itself refuses. It does not export the class."""
 
 
 def as_json(error: ProjectError) -> dict[str, Any]:
@@ -21,15 +23,17 @@ def as_json(error: ProjectError) -> dict[str, Any]:
     return {"message": error.message, "hint": console.runnable(error.hint or ""), "exit": int(error.exit)}
 
 
-def _plain(raised: ProjectError | OSError | ModuleNotFoundError) -> ProjectError:
+def _plain(raised: Exception) -> ProjectError:
     """What a person can mend, in their words: a disk that is full or says no, an environment that lacks a library."""
     if isinstance(raised, ProjectError):
         return raised
     if isinstance(raised, ModuleNotFoundError):
         return lacking(raised)
-    where = f" at {raised.filename}" if raised.filename else ""
+    if isinstance(raised, UsageError):
+        return ProjectError(raised.format_message(), hint="ml --help")
+    where = getattr(raised, "filename", None)
     return ProjectError(
-        f"the storage said no{where}: {raised.strerror or raised}",
+        f"the storage said no{f' at {where}' if where else ''}: {getattr(raised, 'strerror', None) or raised}",
         hint="nothing was half-written; free space or mend the rights, then run the same command again",
         exit=Exit.UNAVAILABLE,
     )
@@ -38,10 +42,16 @@ def _plain(raised: ProjectError | OSError | ModuleNotFoundError) -> ProjectError
 class Verbs(TyperGroup):
     """Turns a ProjectError into its message and exit code, and keeps the verbs in the order they are written in."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        machine.set("--json" in args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (ProjectError, OSError, ModuleNotFoundError) as raised:
+        except (ProjectError, OSError, ModuleNotFoundError, UsageError) as raised:
+            if isinstance(raised, UsageError) and not machine.get():
+                raise  # Typer says it, with the verb's usage
             error = _plain(raised)
             if machine.get():
                 console.machine({"error": as_json(error)})
@@ -67,12 +77,7 @@ EVERY_DAY = "Every day"
 MODELS = "Models"
 
 
-def _remember(value: bool) -> bool:
-    machine.set(value)
-    return value
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.", callback=_remember, is_eager=True)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Day = Annotated[
     datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], metavar="DAY", help="The day, as 2026-05-31.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import console
-from .root import EVERY_DAY, app
+from .root import EVERY_DAY, Json, app
 
 
 @app.command(rich_help_panel=EVERY_DAY)
@@ -19,6 +19,7 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address; operations.yaml says the default.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    json: Json = False,
 ) -> None:
     """Answer predictions over HTTP. Docs are at /docs.
 
@@ -41,5 +42,9 @@ def serve(
         version=pinned,
         host=operations.serving.host if host is None else host,
         port=operations.serving.port if port is None else port,
-        ready=lambda address: console.say(f"listening on {address}, docs at {address}/docs"),
+        ready=lambda address: (
+            console.machine({"listening": address, "docs": f"{address}/docs"})
+            if json
+            else console.say(f"listening on {address}, docs at {address}/docs")
+        ),
     )

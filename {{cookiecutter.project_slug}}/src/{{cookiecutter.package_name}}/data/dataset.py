@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
+from filelock import FileLock
 
 from .. import files
 from ..clock import days
@@ -59,7 +60,7 @@ def latest(store: Store, contract: Contract) -> date:
     if not ingested:
         raise ProjectError(
             f"no data yet: no partition of {table.name}",
-            hint="ml ingest --from 2026-04-20 --to 2026-05-31",
+            hint="ml ingest --from DAY --to DAY",
             exit=Exit.UNAVAILABLE,
         )
     return ingested[-1]
@@ -106,7 +107,7 @@ def build(
         raise ProjectError(
             f"{unlabelled} of {rows.height} rows have no label though all were due by {as_of}: "
             f"expected at most {config.unlabelled_share:.0%} (data.unlabelled_share)",
-            hint=f"are deliveries missing upstream? compare the row counts of data/partitions/{contract.rows.name}",
+            hint=f"is a delivery of labels missing? compare the row counts of data/partitions/{contract.rows.name}",
             exit=Exit.REFUSED,
         )
     split = pl.when(pl.col(DAY) < window.evaluation_first).then(pl.lit("train")).otherwise(pl.lit("evaluation"))
@@ -163,7 +164,10 @@ def _freeze(rows: pl.DataFrame, origin: dict[str, Any], paths: Paths) -> Dataset
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     path = paths.datasets / f"{digest[:16]}.parquet"
-    if not path.exists():
-        files.write_bytes(path, content)
-    files.write_json(path.with_suffix(".json"), origin | {"sha256": digest})
+    paths.locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.locks / "datasets.lock"):
+        files.sweep(paths.datasets)
+        if not path.exists():
+            files.write_bytes(path, content)
+        files.write_json(path.with_suffix(".json"), origin | {"sha256": digest})
     return Dataset(rows, digest, paths.relative(path), origin)

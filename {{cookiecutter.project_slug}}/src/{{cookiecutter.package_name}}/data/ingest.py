@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
+
+from filelock import FileLock
 
 from .. import files
 from ..config import OperationsConfig
@@ -40,17 +44,17 @@ def ingest(
         violation = Violation(
             "",
             "readable",
-            "a complete Parquet file",
+            "a complete file",
             f"{len(broken.content)} bytes, {broken.reason}",
             0,
             "cut off in transfer?",
         )
         refused = ContractViolated(table.name, day.isoformat(), contract.version, 0, [violation])
-        raise _quarantined(refused, broken.content, paths) from None
+        raise _quarantined(refused, broken.origin, broken.content, paths) from None
     try:
         checked = check(delivery.frame, table, contract.version, day)
     except ContractViolated as refused:
-        raise _quarantined(refused, delivery.content, paths) from None
+        raise _quarantined(refused, delivery.origin, delivery.content, paths) from None
     return _store(checked, table, day, contract, delivery.origin, delivery.sha256, paths)
 
 
@@ -84,8 +88,8 @@ def _store(
     order = ([table.time] if table.time else []) + key
     frame = checked.good.sort(order) if order else checked.good
     if checked.tolerated:
-        aside = paths.quarantine / table.name / f"{day}-{sha256[:12]}" / "rows-set-aside.parquet"
-        with files.replacing(aside) as temporary:
+        folder = paths.quarantine / table.name / f"{day}-{sha256[:12]}"
+        with _alone_in(folder, paths), files.replacing(folder / "rows-set-aside.parquet") as temporary:
             checked.aside.write_parquet(temporary)
     manifest = store.write(
         table.name,
@@ -99,11 +103,21 @@ def _store(
     return Ingested(manifest, changed=before.read_bytes() != old)
 
 
-def _quarantined(refused: ContractViolated, content: bytes, paths: Paths) -> ProjectError:
+@contextmanager
+def _alone_in(folder: Path, paths: Paths) -> Generator[None]:
+    """No other run writes to the quarantine meanwhile, and what a killed one left in ``folder`` is gone."""
+    paths.locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.locks / "quarantine.lock"):
+        files.sweep(folder)
+        yield
+
+
+def _quarantined(refused: ContractViolated, origin: str, content: bytes, paths: Paths) -> ProjectError:
     """Keep the delivery and the reasons under a name made of its content: refusing it again adds nothing."""
     digest = hashlib.sha256(content).hexdigest()
     folder = paths.quarantine / refused.table / f"{refused.partition}-{digest[:12]}"
-    files.write_bytes(folder / "delivery.parquet", content)
-    files.write_json(folder / "report.json", refused.report() | {"sha256": digest})
+    with _alone_in(folder, paths):
+        files.write_bytes(folder / f"delivery{Path(origin).suffix}", content)
+        files.write_json(folder / "report.json", refused.report() | {"sha256": digest})
     refused.hint = f"see {paths.relative(folder)}/; the partition that was there before is untouched"
     return refused

@@ -9,8 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from ..model.request import expected
-from ..spec import Column, Table
+from ..spec import Column, Table, expected
 from .describe import describe
 from .units import likely_unit
 from .violations import ContractViolated, Violation

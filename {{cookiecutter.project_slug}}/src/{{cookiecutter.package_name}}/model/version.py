@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ..spec import ModelContract
+from ..spec import ModelContract, Task
 from .batch import from_rows
 from .request import RequestModel
+
+PRODUCTS = {
+    "sklearn.linear_model._base.LinearModel.predict",
+    "sklearn.linear_model._base.MultiOutputLinearModel.predict",
+    "sklearn.linear_model._ridge.Ridge.predict",
+}
+"""scikit-learn's predict methods that are ``matrix @ coef_ + intercept_``; a renamed one only loses the short cut."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,22 @@ class Answer:
     rows: list[dict[str, Any]]
     matrix: np.ndarray
     values: np.ndarray
+
+
+def _scorer(estimator: Any, task: Task) -> Callable[[np.ndarray], np.ndarray]:
+    """What turns a matrix (n, p) into values (n,): the estimator's own method, or the product that it wraps.
+
+    A linear regression is one product of 1 us, which scikit-learn's ``predict`` surrounds with 70 us of checks on a
+    matrix that is float64 and finite already. Only where ``predict`` is that product: a GLM's is not.
+    """
+    if task == "classification":
+        yes = list(estimator.classes_).index(1)
+        return lambda matrix: estimator.predict_proba(matrix)[:, yes]
+    predict = type(estimator).predict
+    if f"{predict.__module__}.{predict.__qualname__}" in PRODUCTS and np.ndim(estimator.coef_) == 1:
+        weights, intercept = estimator.coef_, estimator.intercept_
+        return lambda matrix: matrix @ weights + intercept
+    return estimator.predict
 
 
 class ModelVersion:
@@ -34,12 +57,7 @@ class ModelVersion:
         self._columns = contract.features
         # the pipeline's own predict would do the same at 30 us a call; one transformer needs no wrapper around it
         self._transform = (pipeline.steps[0][1] if len(pipeline.steps) == 2 else pipeline[:-1]).transform
-        estimator = pipeline.steps[-1][1]
-        if contract.target.task == "classification":
-            yes = list(estimator.classes_).index(1)
-            self._predict = lambda matrix: estimator.predict_proba(matrix)[:, yes]
-        else:
-            self._predict = estimator.predict
+        self._predict = _scorer(pipeline.steps[-1][1], contract.target.task)
 
     @property
     def name(self) -> str:

@@ -121,6 +121,11 @@ def _data(paths: Paths, story: Story) -> None:
     from ..sample_upstream import deliver
 
     operations = load_operations(paths.operations)
+    if not operations.source.sample:
+        raise ProjectError(
+            "the demo plays with the sample's parcels, and operations.yaml says source.sample: false",
+            hint="run it in a project of its own: uvx cookiecutter …",
+        )
     with story.step(f"ingest {FIRST} to {LAST} under the contract") as said:
         done, failed = ingest_days(list(every_day(FIRST, LAST)), CONTRACT, operations, paths, now())
         if failed:

@@ -66,7 +66,7 @@ def _fetch(version: VersionId, paths: Paths) -> dict[str, Any]:
 
 
 def _verify(version: VersionId, paths: Paths) -> dict[str, Any]:
-    from .shelf import open_placed
+    from .placed import open_placed
 
     return {"said": str(open_placed(version, paths)[1])}
 

@@ -103,7 +103,6 @@ def fit(
         config.task,
         config.estimator.params,
         seed=config.seed,
-        ordinal=transformer.ordinal_mask(),
     )
     dataset = build(config.data, contract, paths, as_of=as_of, report=report)
     target = contract.targets[config.target]

@@ -19,14 +19,18 @@ def canonical(values: Any, kind: str) -> np.ndarray:
     """
     if kind == "category":
         values = np.asarray(values, dtype=object)
-        # pandas writes a missing string as NaN, the one value that differs from itself
-        return np.array([v if isinstance(v, str) else None for v in values.tolist()], dtype=object)
+        # pandas writes a missing string as NaN
+        if any(v is not None and not isinstance(v, str) for v in values.tolist()):
+            values = np.array([v if isinstance(v, str) else None for v in values.tolist()], dtype=object)
+        return values
     values = np.asarray(values)
+    if values.dtype == np.float64:
+        return values
     if kind == "time" and values.dtype.kind == "M":
         seconds = values.astype("datetime64[us]").astype(np.int64) / 1e6
         seconds[np.isnat(values)] = np.nan
         return seconds
-    return values.astype(np.float64, copy=False)
+    return values.astype(np.float64)
 
 
 class Transformer(TransformerMixin, BaseEstimator):
@@ -44,7 +48,8 @@ class Transformer(TransformerMixin, BaseEstimator):
         ``"ordinal"`` (one column a category, for trees) or ``"onehot"`` (for linear models). A value that training
         never saw is NaN in the first, all zeros in the second. Null is a value of its own if training saw it.
     impute, scale
-        Fill nulls with the training median; centre and divide by the training standard deviation. For linear models.
+        Fill nulls with the training median; centre and divide by the standard deviation, both of the values that were
+        known in training. For linear models.
     """
 
     def __init__(
@@ -63,82 +68,75 @@ class Transformer(TransformerMixin, BaseEstimator):
         self.impute = impute
         self.scale = scale
 
-    @property
-    def numeric(self) -> list[str]:
-        return [name for name in self.columns if self.kinds[name] != "category"]
-
-    @property
-    def categories(self) -> list[str]:
-        return [name for name in self.columns if self.kinds[name] == "category"]
-
     def fit(self, batch: Mapping[str, Any], y: Any = None) -> Transformer:
         """Learn vocabularies, medians and scales from a column batch of shape (n,) arrays."""
+        self.numeric_ = [name for name in self.columns if self.kinds[name] != "category"]
+        categories = [name for name in self.columns if self.kinds[name] == "category"]
         raw = self._raw(batch)
-        self.vocabularies_ = {}
-        for name in self.categories:
+        self.vocabularies_: dict[str, dict[str | None, int]] = {}
+        for name in categories:
             seen = set(raw[name].tolist())
             levels = sorted(seen - {None}) + ([None] if None in seen else [])
             self.vocabularies_[name] = {level: code for code, level in enumerate(levels)}
-        block = self._numbers(raw)
-        known = ~np.isnan(block)
-        self.medians_ = np.array([np.median(v[k]) if k.any() else 0.0 for v, k in zip(block.T, known.T, strict=True)])
-        if self.impute:
-            block = np.where(known, block, self.medians_)
-        spread = np.array([np.std(v[k]) if k.any() else 0.0 for v, k in zip(block.T, known.T, strict=True)])
-        self.centres_ = np.array([np.mean(v[k]) if k.any() else 0.0 for v, k in zip(block.T, known.T, strict=True)])
-        self.spreads_ = np.where(spread > 0, spread, 1.0)
+        self.numbers_ = len(self.numeric_) + len(self.derived)
+        block = np.empty((len(next(iter(raw.values()))), self.numbers_))
+        self._fill_numbers(block, raw)
+        known = [column[~np.isnan(column)] for column in block.T]
+        self.medians_ = np.array([np.median(values) if len(values) else 0.0 for values in known])
+        self.centres_ = np.array([np.mean(values) if len(values) else 0.0 for values in known])
+        spreads = np.array([np.std(values) if len(values) else 0.0 for values in known])
+        self.spreads_ = np.where(spreads > 0, spreads, 1.0)
         return self
 
     def transform(self, batch: Mapping[str, Any]) -> np.ndarray:
         """Matrix of shape (n, len(get_feature_names_out())), float64, NaN where a value is missing."""
         raw = self._raw(batch)
-        block = self._numbers(raw)
+        matrix = np.zeros((len(next(iter(raw.values()))), self.numbers_ + sum(self._widths())))
+        block = matrix[:, : self.numbers_]
+        self._fill_numbers(block, raw)
         if self.impute:
             missing = np.isnan(block)
             if missing.any():
-                block = np.where(missing, self.medians_, block)
+                block[:] = np.where(missing, self.medians_, block)
         if self.scale:
-            block = (block - self.centres_) / self.spreads_
-        if not self.vocabularies_:
-            return block
-        return np.hstack(
-            [block, *(self._encoded(raw[name], vocabulary) for name, vocabulary in self.vocabularies_.items())]
-        )
+            block -= self.centres_
+            block /= self.spreads_
+        start = self.numbers_
+        for (name, vocabulary), width in zip(self.vocabularies_.items(), self._widths(), strict=True):
+            if self.encode == "ordinal":
+                matrix[:, start] = [vocabulary.get(value, np.nan) for value in raw[name].tolist()]
+            else:
+                for row, value in enumerate(raw[name].tolist()):
+                    code = vocabulary.get(value)
+                    if code is not None:
+                        matrix[row, start + code] = 1.0
+            start += width
+        return matrix
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        names = [*self.numeric, *self.derived]
+        names = [*self.numeric_, *self.derived]
         for name, vocabulary in self.vocabularies_.items():
             names += [name] if self.encode == "ordinal" else [f"{name}={level}" for level in vocabulary]
         return np.array(names, dtype=object)
 
-    def ordinal_mask(self) -> list[bool]:
-        """For each column of the matrix, whether it holds category codes; for estimators that want to know."""
-        plain = len(self.numeric) + len(self.derived)
-        return [False] * plain + [True] * (len(self.categories) if self.encode == "ordinal" else 0)
+    def _widths(self) -> list[int]:
+        """Columns of the matrix that each category takes."""
+        return [1 if self.encode == "ordinal" else len(vocabulary) for vocabulary in self.vocabularies_.values()]
 
     def _raw(self, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
         return {name: canonical(batch[name], kind) for name, kind in self.kinds.items()}
 
-    def _numbers(self, raw: dict[str, np.ndarray]) -> np.ndarray:
-        rows = len(next(iter(raw.values())))
-        block = np.empty((rows, len(self.numeric) + len(self.derived)))
-        for position, name in enumerate(self.numeric):
+    def _fill_numbers(self, block: np.ndarray, raw: dict[str, np.ndarray]) -> None:
+        """Numbers as they are and derived ones, into ``block`` of shape (n, numbers_)."""
+        for position, name in enumerate(self.numeric_):
             block[:, position] = raw[name]
         with np.errstate(all="ignore"):
-            for position, name in enumerate(self.derived, start=len(self.numeric)):
-                values = np.asarray(FEATURES[name](raw))
-                if values.shape != (rows,):
-                    raise ValueError(f"feature {name}: expected shape ({rows},), returned {values.shape}")
+            for position, name in enumerate(self.derived, start=len(self.numeric_)):
+                values = FEATURES[name](raw)
+                if np.shape(values) != (len(block),):
+                    raise ValueError(f"feature {name}: expected shape ({len(block)},), returned {np.shape(values)}")
                 block[:, position] = values
         # a division by zero or an overflow is a missing value, in training as in the API
-        block[np.isinf(block)] = np.nan
-        return block
-
-    def _encoded(self, values: np.ndarray, vocabulary: dict[str | None, int]) -> np.ndarray:
-        codes = [vocabulary.get(value, -1) for value in values.tolist()]
-        if self.encode == "onehot":
-            # the extra last row stands for "never seen", code -1: all zeros
-            return np.eye(len(vocabulary) + 1, len(vocabulary))[codes]
-        encoded = np.array(codes, dtype=np.float64)
-        encoded[encoded < 0] = np.nan
-        return encoded[:, None]
+        infinite = np.isinf(block)
+        if infinite.any():
+            block[infinite] = np.nan
