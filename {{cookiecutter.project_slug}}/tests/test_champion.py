@@ -19,6 +19,7 @@ from {{cookiecutter.package_name}}.training.registry import Registry
 
 from conftest import Project
 
+PACKAGE = "{{cookiecutter.package_name}}"
 DAY = datetime(2026, 6, 3, 6, tzinfo=UTC)
 
 
@@ -224,8 +225,8 @@ def test_the_environment_of_another_folder_is_refused(project: Project) -> None:
 def test_eight_processes_that_open_a_fresh_registry_at_once_all_find_it(project: Project) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from {{cookiecutter.package_name}}.paths import Paths\n"
-        "from {{cookiecutter.package_name}}.training.tracking import connect, experiment\n"
+        f"from {PACKAGE}.paths import Paths\n"
+        f"from {PACKAGE}.training.tracking import connect, experiment\n"
         "paths = Paths(Path(sys.argv[1])); print(experiment(connect(paths), 'race', paths))\n"
     )
     started = [

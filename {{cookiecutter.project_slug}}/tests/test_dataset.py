@@ -194,11 +194,11 @@ def test_a_torn_partition_is_refused_with_the_command_that_mends_it(ingested: Pr
 def test_killed_at_any_moment_the_next_build_completes(ingested: Project, tmp_path) -> None:
     undisturbed = ingested.copy(tmp_path / "undisturbed")
     with moments(undisturbed.paths.root) as watch:
-        frozen(undisturbed)
+        frozen(undisturbed, train_days=1)
     assert watch.count >= 6
     for moment in range(1, watch.count + 1):
         died = ingested.copy(tmp_path / str(moment))
         with pytest.raises(Killed), moments(died.paths.root, at=moment):
-            frozen(died)
-        frozen(died)
+            frozen(died, train_days=1)
+        frozen(died, train_days=1)
         assert died.tree() == undisturbed.tree(), moment

@@ -22,7 +22,6 @@ from . import worker
 from .placed import open_placed
 from .pointer import Pointer
 
-
 PATIENCE = 30.0
 """Seconds before a fetch that found the registry away is tried again: each try is a process that imports MLflow."""
 
