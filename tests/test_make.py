@@ -26,6 +26,11 @@ def without_uv(folder: Path) -> dict[str, str]:
     }
 
 
+def steps(text: str) -> list[str]:
+    """The numbered titles of a demo's transcript."""
+    return re.findall(r"(?m)^ ?\d+  (\S.*?) +\d+\.\d s$", text)
+
+
 def test_make_demo_ends_with_a_served_prediction(checkout: Path, tmp_path: Path):
     env = without_uv(tmp_path / "bin")
     done = run("make", "demo", cwd=checkout, env=env)
@@ -33,6 +38,8 @@ def test_make_demo_ends_with_a_served_prediction(checkout: Path, tmp_path: Path)
     assert "bringing uv " in done.stdout
     assert re.search(r"predict over HTTP", done.stdout)
     assert re.search(r"'delivered_hours': \d+\.\d+} by hours/\d+", done.stdout), "a version said so"
+    shown = (checkout / "README.md").read_text(encoding="utf-8")
+    assert steps(done.stdout) and steps(done.stdout) == steps(shown), "the README's transcript is an old one"
     assert done.stdout.rstrip().endswith("The project is in scratch/parcel-eta")
 
     again = run("make", "demo", cwd=checkout, env=env | {"UV_OFFLINE": "1"})
