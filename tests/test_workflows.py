@@ -11,7 +11,7 @@ from typing import Any
 import bump
 import pytest
 import run_workflow
-from conftest import ROOT, Project, git, run
+from conftest import FORTY, ROOT, Project, git, run
 from run_workflow import parse
 
 PINNED = re.compile(r"^\s*(- )?uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$")
@@ -177,7 +177,7 @@ def test_the_runner_refuses_what_it_cannot_know():
 @pytest.mark.slow
 @pytest.mark.xdist_group("workflow")
 def test_every_step_of_a_projects_ci_runs_in_a_clean_clone(repository: Callable[..., Project]):
-    project = repository()
+    project = repository(project_name=FORTY)  # so that the project's tests also run under a long name
     done = run(sys.executable, str(RUNNER), str(project.path), cwd=ROOT)
     steps = list(run_workflow.steps(parse(project.text(".github/workflows/ci.yml"))))
     commands = [step.command for step in steps if step.command]
@@ -188,4 +188,4 @@ def test_every_step_of_a_projects_ci_runs_in_a_clean_clone(repository: Callable[
     assert len([line for line in done.stdout.splitlines() if line.startswith("skipped ")]) == 2, (
         "the two actions"
     )
-    assert json.loads(project.text(".template.json"))["cookiecutter"]["project_slug"] == "parcel-eta"
+    assert json.loads(project.text(".template.json"))["cookiecutter"]["project_name"] == FORTY

@@ -2,7 +2,8 @@
 
 Python announces each of them as an audit event, whichever function causes it: opening a file for writing, renaming,
 removing, making a folder. In this process death is an exception after which nothing below the folder changes any more;
-as a script, it is SIGKILL: `python kill.py FOLDER MOMENT ml-arguments…`.
+as a script, it is SIGKILL: `python kill.py FOLDER MOMENT ml-arguments…`. With MOMENT 0 nothing dies, but every renaming
+waits for half a second, so that two runs get into each other's way if they can.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +28,10 @@ class Killed(BaseException):
 class Moments:
     """Counts moments below ``folder``, and dies at the one numbered ``at``."""
 
-    def __init__(self, folder: Path, at: int | None, die: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, at: int | None, die: Callable[[str], None]) -> None:
         self.folder, self.at, self.die, self.count = str(folder), at, die, 0
+        self.unfinished: set[str] = set()
+        """Files that were opened for writing and have not got their name yet."""
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         changes = event in CHANGES or (event == "open" and bool(arguments[2] & WRITING))
@@ -38,7 +42,11 @@ class Moments:
             return
         self.count += 1
         if self.at is not None and self.count >= self.at:
-            self.die()
+            self.die(event)
+        if event == "open":
+            self.unfinished.add(path)
+        elif event in ("os.rename", "os.remove"):
+            self.unfinished.discard(path)
 
 
 _watching: list[Moments] = []
@@ -51,7 +59,7 @@ def _listen() -> None:
         sys.addaudithook(lambda event, arguments: _watching[-1](event, arguments) if _watching else None)
 
 
-def _raise() -> None:
+def _raise(_: str) -> None:
     raise Killed
 
 
@@ -66,19 +74,24 @@ def moments(folder: Path, at: int | None = None) -> Iterator[Moments]:
     finally:
         _watching.remove(watch)
         if at is not None:
-            for path in folder.rglob(".tmp-*"):
+            for path in map(Path, watch.unfinished):
                 if path.is_file():
                     os.truncate(path, path.stat().st_size // 2)
-                    path.rename(path.with_name(path.name.replace(str(os.getpid()), "1", 1)))
+                    path.rename(path.with_name(path.name.replace(f"-{os.getpid()}-", "-1-", 1)))
 
 
-def _kill() -> None:
+def _kill(_: str) -> None:
     os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def _dawdle(event: str) -> None:
+    time.sleep(0.5 if event == "os.rename" else 0)
 
 
 if __name__ == "__main__":
     from {{cookiecutter.package_name}}.cli import main
 
     _listen()
-    _watching.append(Moments(Path(sys.argv[1]), int(sys.argv[2]), _kill))
+    moment = int(sys.argv[2])
+    _watching.append(Moments(Path(sys.argv[1]), moment, _kill if moment else _dawdle))
     sys.exit(main(sys.argv[3:]))

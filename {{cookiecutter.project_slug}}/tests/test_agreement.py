@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import dataframely as dy
 import polars as pl
 import pytest
 from hypothesis import given
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 
 from {{cookiecutter.package_name}} import sample_upstream
 from {{cookiecutter.package_name}}.contract import CONTRACT
-from {{cookiecutter.package_name}}.data.describe import model_contract, request_columns
+from {{cookiecutter.package_name}}.data.describe import describe, model_contract, request_columns
 from {{cookiecutter.package_name}}.data.validation import check
 from {{cookiecutter.package_name}}.data.violations import ContractViolated
+from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model.request import RequestModel, RequestRefused
-from {{cookiecutter.package_name}}.spec import Column
+from {{cookiecutter.package_name}}.spec import Column, ModelContract, Table, TargetSpec
 
 from conftest import DAY
 
@@ -135,3 +137,54 @@ def test_another_type_is_refused_by_both(kind: str, wrong: Any) -> None:
         check(frame, CONTRACT.rows, CONTRACT.version, DAY)
     assert {violation.column for violation in refused.value.violations} == {name}
     assert refused_by_api([REQUEST.example() | {name: wrong}]) == {name}
+
+
+class Unbounded(dy.Schema):
+    """Columns of which the contract says nothing but the type."""
+
+    x = dy.Float64()
+    n = dy.Int64()
+    text = dy.String()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
+def test_a_number_without_bounds_is_a_finite_number_to_both(value: Any) -> None:
+    table = Table("t", Unbounded)
+    target = TargetSpec(name="y", task="regression", meaning="")
+    request = RequestModel(ModelContract(version="1", table="t", columns=describe(table), target=target))
+    row = {"x": value, "n": 1, "text": ""}
+    with pytest.raises(ContractViolated) as refused:
+        check(pl.DataFrame([row], schema={"x": pl.Float64, "n": pl.Int64, "text": pl.String}), table, "1", DAY)
+    assert [violation.column for violation in refused.value.violations] == ["x"]
+    with pytest.raises(RequestRefused) as said:
+        request.parse(json.dumps(row).encode())
+    assert [refusal.field for refusal in said.value.refusals] == ["x"]
+
+
+class Odd(dy.Schema):
+    """One column for each promise that the API could not keep."""
+
+    checked = dy.Float64(check=lambda x: x > 1)
+    nan = dy.Float64(allow_nan=True)
+    local = dy.Datetime()
+    since = dy.Datetime(time_zone="UTC", min=datetime(2026, 1, 1, tzinfo=UTC))
+    many = dy.List(dy.Float64())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("checked", "has a check=, which a request cannot carry"),
+        ("nan", "allows NaN or infinity, which JSON cannot carry"),
+        ("local", "is a time without zone"),
+        ("since", "bounds on times are not supported"),
+        ("many", "is a List, which has no place in a model"),
+    ],
+)
+def test_a_promise_that_only_one_of_them_could_keep_is_refused(name: str, said: str) -> None:
+    one = type("One", (dy.Schema,), {name: Odd.columns()[name]})
+    with pytest.raises(ProjectError) as refused:
+        describe(Table("t", one))
+    assert f"contract.py: t.{name}" in refused.value.message
+    assert said in refused.value.message
+    assert refused.value.hint

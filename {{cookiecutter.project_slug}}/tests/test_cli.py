@@ -34,6 +34,12 @@ def in_a_process(*arguments: str, cwd: Path, **environment: str) -> subprocess.C
     )
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project without data or versions; its registry is made once."""
+    return Project.new(tmp_path_factory.mktemp("empty") / "project")
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = f"""
 import sys
@@ -44,19 +50,6 @@ print("IMPORTED", *sorted(set(name.partition(".")[0] for name in sys.modules) & 
 """
     ran = in_a_process("-c", code, cwd=ROOT)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.splitlines()[-1] == "IMPORTED"
-
-
-def test_serving_verbs_do_not_import_what_trains(project: Project) -> None:
-    code = f"""
-import sys
-from {PACKAGE}.cli import main
-assert main(["serve", "--version", "7"]) == 2
-print("IMPORTED", *sorted(set(sys.modules) & set(["mlflow", "polars", "dataframely"])))
-"""
-    ran = in_a_process("-c", code, cwd=project.paths.root)
-    assert ran.returncode == 0, ran.stderr
-    assert "there is no version hours/7" in ran.stderr
     assert ran.stdout.splitlines()[-1] == "IMPORTED"
 
 
@@ -101,9 +94,9 @@ EMPTY = {
 
 
 @pytest.mark.parametrize("verb", sorted(set(VERBS) - {"demo"}))
-def test_every_verb_speaks_json_also_where_it_fails(verb: str, project: Project) -> None:
+def test_every_verb_speaks_json_also_where_it_fails(verb: str, empty: Project) -> None:
     arguments, code, said = EMPTY[verb]
-    ran = project.ml(verb, *arguments, "--json")
+    ran = empty.ml(verb, *arguments, "--json")
     assert ran.code == code, ran.out
     assert ran.err == ""
     answer = ran.json
@@ -128,9 +121,9 @@ def test_wrong_usage_is_exit_2_in_words_and_in_json(arguments: tuple[str, ...], 
     assert machine.err == ""
 
 
-def test_json_of_one_run_does_not_stick_to_the_next(project: Project) -> None:
-    project.ml("versions", "--json")
-    ran = project.ml("promote", "1")
+def test_json_of_one_run_does_not_stick_to_the_next(empty: Project) -> None:
+    empty.ml("versions", "--json")
+    ran = empty.ml("promote", "1")
     assert ran.out == ""
     assert "error: hours has no version 1" in ran.err
 
@@ -164,9 +157,9 @@ def test_what_is_no_version_id_is_said_so(version: str, project: Project) -> Non
     assert f"{version!r} is not a version ID: expected a number like 7, or late/7" in ran.err
 
 
-def test_errors_and_help_have_no_colour_where_there_is_no_terminal(project: Project) -> None:
+def test_errors_and_help_have_no_colour_where_there_is_no_terminal(empty: Project) -> None:
     for arguments in (["--help"], ["promote", "x"], ["ingest", "--date", str(DAY)], ["versions"], ["ingst"]):
-        ran = project.ml(*arguments)
+        ran = empty.ml(*arguments)
         assert "\x1b" not in ran.out + ran.err
 
 

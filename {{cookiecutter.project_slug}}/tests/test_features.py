@@ -224,9 +224,9 @@ def test_a_time_has_the_same_bits_from_a_frame_and_from_a_request(times: list[da
 
 
 @pytest.fixture(scope="module")
-def models(request: pytest.FixtureRequest) -> dict[str, ModelVersion]:
+def models(_trained: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelVersion]:
     """hours/1 and late/1 as a server would load them."""
-    made: Project = request.getfixturevalue("_trained")
+    made = _trained.copy(tmp_path_factory.mktemp("loaded") / "project")
     from {{cookiecutter.package_name}}.config import load_operations
     from {{cookiecutter.package_name}}.training.registry import Registry
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -124,8 +125,12 @@ def test_kill_9_at_any_moment_of_a_first_ingest(project: Project, tmp_path: Path
 @pytest.mark.slow
 def test_two_ingests_of_a_day_at_once_leave_one_outcome(with_day: Project) -> None:
     before = with_day.tree()
-    command = [sys.executable, "-m", f"{Store.__module__.split('.')[0]}.cli", *INGEST]
-    both = [subprocess.Popen(command, cwd=with_day.paths.root, stderr=subprocess.PIPE) for _ in range(2)]
+    root = with_day.paths.root
+    slowly = [sys.executable, str(ROOT / "tests" / "kill.py"), str(root), "0", *INGEST]
+    both = []
+    for _ in range(2):
+        both.append(subprocess.Popen(slowly, cwd=root, stderr=subprocess.PIPE))
+        time.sleep(0.15)
     for process in both:
         _, said = process.communicate(timeout=120)
         assert process.returncode == 0, said

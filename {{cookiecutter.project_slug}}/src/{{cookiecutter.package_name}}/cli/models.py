@@ -58,13 +58,13 @@ def promote(version: str, why: Why = "", json: Json = False) -> None:
 
     Example: ml promote 3 --reason "fresher data"
     """
+    wanted = _named(version)
     from ..clock import now
-    from ..model.id import parse
     from ..training.champion import promote as promote_now
 
     registry, verify = _registry()
-    move, proof = promote_now(registry, parse(version, registry.operations.model), verify, now=now(), why=why)
-    _moved(move, proof, str(parse(version, registry.operations.model)), json)
+    move, proof = promote_now(registry, wanted, verify, now=now(), why=why)
+    _moved(move, proof, str(wanted), json)
 
 
 @app.command(rich_help_panel=MODELS)
@@ -80,12 +80,11 @@ def rollback(
 
     Example: ml rollback --reason "wrong for the harbour depot"
     """
+    target = _named(to, model) if to else None
     from ..clock import now
-    from ..model.id import parse
     from ..training.champion import rollback as rollback_now
 
     registry, verify = _registry()
-    target = parse(to, model or registry.operations.model) if to else None
     name = target.model if target else model or registry.operations.model
     move, proof = rollback_now(registry, name, target, verify, now=now(), why=why)
     _moved(move, proof, str(target), json)
@@ -153,6 +152,15 @@ def versions(model: Model = None, json: Json = False) -> None:
             for move, end in zip(moves, until, strict=True)
         ]
         console.table(["served", "from (UTC)", "to", "by", "who", "why"], served)
+
+
+def _named(version: str, model: str | None = None) -> Any:
+    """The version that was typed: read before MLflow is imported, so that a slip is answered at once."""
+    from ..config import load_operations
+    from ..model.id import parse
+    from ..paths import find
+
+    return parse(version, model or load_operations(find().operations).model)
 
 
 def _registry() -> Any:

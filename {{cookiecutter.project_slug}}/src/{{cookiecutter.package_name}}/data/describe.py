@@ -53,6 +53,11 @@ def describe(table: Table) -> list[Column]:
                 f"contract.py: {table.name}.{name} has a check=, which a request cannot carry",
                 hint="use min/max/Enum/regex, or a @dy.rule for what concerns whole rows",
             )
+        if getattr(column, "allow_nan", False) or getattr(column, "allow_inf", False):
+            raise ProjectError(
+                f"contract.py: {table.name}.{name} allows NaN or infinity, which JSON cannot carry",
+                hint="declare it nullable=True and let upstream write null",
+            )
         bounds: dict[str, Any] = {key: getattr(column, name_there, None) for key, name_there in BOUNDS.items()}
         bounds = {key: bound for key, bound in bounds.items() if bound is not None}
         if kind == "time" and bounds:

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from ..spec import ModelContract, Task
 from .batch import from_rows
 from .request import RequestModel
+from .trees import joined
 
 PRODUCTS = {
     "sklearn.linear_model._base.LinearModel.predict",
@@ -38,12 +39,12 @@ def _scorer(estimator: Any, task: Task) -> Callable[[np.ndarray], np.ndarray]:
     """
     if task == "classification":
         yes = list(estimator.classes_).index(1)
-        return lambda matrix: estimator.predict_proba(matrix)[:, yes]
+        return joined(estimator, lambda matrix: estimator.predict_proba(matrix)[:, yes])
     predict = type(estimator).predict
     if f"{predict.__module__}.{predict.__qualname__}" in PRODUCTS and np.ndim(estimator.coef_) == 1:
         weights, intercept = estimator.coef_, estimator.intercept_
         return lambda matrix: matrix @ weights + intercept
-    return estimator.predict
+    return joined(estimator, estimator.predict)
 
 
 class ModelVersion:
