@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from {{cookiecutter.package_name}} import sample_upstream
 from {{cookiecutter.package_name}}.contract import CONTRACT
-from {{cookiecutter.package_name}}.data.describe import describe, model_contract, request_columns
+from {{cookiecutter.package_name}}.data import describe as described
 from {{cookiecutter.package_name}}.data.validation import check
 from {{cookiecutter.package_name}}.data.violations import ContractViolated
 from {{cookiecutter.package_name}}.errors import ProjectError
@@ -24,8 +24,8 @@ from {{cookiecutter.package_name}}.spec import Column, ModelContract, Table, Tar
 
 from conftest import DAY
 
-COLUMNS = {column.name: column for column in request_columns(CONTRACT)}
-REQUEST = RequestModel(model_contract(CONTRACT, next(iter(CONTRACT.targets)), 0.5))
+COLUMNS = {column.name: column for column in described.request_columns(CONTRACT)}
+REQUEST = RequestModel(described.model_contract(CONTRACT, next(iter(CONTRACT.targets)), 0.5))
 DELIVERED = sample_upstream.table(CONTRACT.rows.name, DAY)
 """A whole good day around the rows under test, so that bounds on quantiles and shares hold."""
 CHARACTERS = st.characters(codec="utf-8")
@@ -151,7 +151,7 @@ class Unbounded(dy.Schema):
 def test_a_number_without_bounds_is_a_finite_number_to_both(value: Any) -> None:
     table = Table("t", Unbounded)
     target = TargetSpec(name="y", task="regression", meaning="")
-    request = RequestModel(ModelContract(version="1", table="t", columns=describe(table), target=target))
+    request = RequestModel(ModelContract(version="1", table="t", columns=described.describe(table), target=target))
     row = {"x": value, "n": 1, "text": ""}
     with pytest.raises(ContractViolated) as refused:
         check(pl.DataFrame([row], schema={"x": pl.Float64, "n": pl.Int64, "text": pl.String}), table, "1", DAY)
@@ -184,7 +184,7 @@ class Odd(dy.Schema):
 def test_a_promise_that_only_one_of_them_could_keep_is_refused(name: str, said: str) -> None:
     one = type("One", (dy.Schema,), {name: Odd.columns()[name]})
     with pytest.raises(ProjectError) as refused:
-        describe(Table("t", one))
+        described.describe(Table("t", one))
     assert f"contract.py: t.{name}" in refused.value.message
     assert said in refused.value.message
     assert refused.value.hint
