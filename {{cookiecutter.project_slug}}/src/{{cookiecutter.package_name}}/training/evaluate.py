@@ -15,14 +15,14 @@ def measure(task: Task, truth: np.ndarray, predicted: np.ndarray, threshold: flo
     """Metrics of predictions of shape (n,): values for regression, probabilities of yes for classification."""
     if task == "regression":
         error = predicted - truth
+        varies = len(np.unique(truth)) > 1  # a slice may hold one row, for which R² is not defined
         return {
             "mae": float(metrics.mean_absolute_error(truth, predicted)),
             "rmse": float(metrics.root_mean_squared_error(truth, predicted)),
-            "r2": float(metrics.r2_score(truth, predicted)),
             "median_abs_error": float(np.median(np.abs(error))),
             "p90_abs_error": float(np.quantile(np.abs(error), 0.9)),
             "bias": float(error.mean()),
-        }
+        } | ({"r2": float(metrics.r2_score(truth, predicted))} if varies else {})
     both = len(np.unique(truth)) == 2  # a slice may hold one class only, for which AUC is not defined
     return {
         "log_loss": float(metrics.log_loss(truth, predicted, labels=[0, 1])),
