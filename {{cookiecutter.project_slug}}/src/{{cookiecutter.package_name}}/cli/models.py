@@ -63,7 +63,8 @@ def promote(version: str, why: Why = "", json: Json = False) -> None:
     from ..training.champion import promote as promote_now
 
     registry, verify = _registry()
-    move, proof = promote_now(registry, wanted, verify, now=now(), why=why)
+    with console.working(f"replay the proof of {wanted}"):
+        move, proof = promote_now(registry, wanted, verify, now=now(), why=why)
     _moved(move, proof, str(wanted), json)
 
 
@@ -86,7 +87,8 @@ def rollback(
 
     registry, verify = _registry()
     name = target.model if target else model or registry.operations.model
-    move, proof = rollback_now(registry, name, target, verify, now=now(), why=why)
+    with console.working(f"replay the proof of {target or 'the version before'}"):
+        move, proof = rollback_now(registry, name, target, verify, now=now(), why=why)
     _moved(move, proof, str(target), json)
 
 
