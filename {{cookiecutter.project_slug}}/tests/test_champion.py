@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import ProjectError
@@ -256,6 +257,31 @@ def test_a_registry_that_is_away_is_exit_4(project: Project, monkeypatch: pytest
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     ran = project.ml("versions")
     assert ran.code == 4 and "does not answer" in ran.err and "Traceback" not in ran.err
+
+
+def test_a_registry_that_is_no_database_is_exit_4_and_left_as_it_is(trained: Project) -> None:
+    database = trained.paths.registry / "mlflow.db"
+    database.write_bytes(b"a cat walked over it")
+    for name in ("mlflow.db-wal", "mlflow.db-shm"):
+        (trained.paths.registry / name).unlink(missing_ok=True)
+    ran = trained.ml("versions")
+    assert ran.code == 4 and "not a database" in ran.err and "backup" in ran.err and "Traceback" not in ran.err
+    assert database.read_bytes() == b"a cat walked over it"
+
+
+def test_a_registry_that_breaks_off_in_the_middle_is_exit_4(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise MlflowException("API request failed: connection reset\nand twenty lines more")
+
+    monkeypatch.setattr(Registry, "versions", breaks)
+    ran = trained.ml("versions")
+    assert ran.code == 4 and "connection reset" in ran.err and "twenty" not in ran.err
+
+
+def test_a_mistake_of_the_program_keeps_its_traceback(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry, "versions", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        trained.ml("versions")
 
 
 def test_version_ids_parse() -> None:

@@ -18,22 +18,34 @@ UsageError = typer.BadParameter.__bases__[0]
 """An option that does not exist, a day that is none: what Typer itself refuses. It does not export the class."""
 
 
+REGISTRY = ("mlflow", "sqlalchemy", "sqlite3")
+"""Where the errors of a registry that breaks off come from; by name, for importing MLflow takes seconds."""
+
+
 def as_json(error: ProjectError) -> dict[str, Any]:
     """An error as every verb's ``--json`` prints it."""
     return {"message": error.message, "hint": console.runnable(error.hint or ""), "exit": int(error.exit)}
 
 
-def _plain(raised: Exception) -> ProjectError:
-    """What a person can mend, in their words: a disk that is full or says no, an environment that lacks a library."""
+def _plain(raised: Exception) -> ProjectError | None:
+    """What a person can mend, in their words: a disk that is full, a library that lacks, a registry that breaks off.
+
+    None for a mistake of the program, which deserves its traceback.
+    """
     if isinstance(raised, ProjectError):
         return raised
     if isinstance(raised, ModuleNotFoundError):
         return lacking(raised)
     if isinstance(raised, UsageError):
         return ProjectError(raised.format_message(), hint="ml --help")
-    where = getattr(raised, "filename", None)
+    if type(raised).__module__.partition(".")[0] in REGISTRY:
+        said = str(raised).strip().splitlines() or [type(raised).__name__]
+        return ProjectError(f"the registry said no: {said[0]}", hint="retry when it is back", exit=Exit.UNAVAILABLE)
+    if not isinstance(raised, OSError):
+        return None
+    where = raised.filename
     return ProjectError(
-        f"the storage said no{f' at {where}' if where else ''}: {getattr(raised, 'strerror', None) or raised}",
+        f"the storage said no{f' at {where}' if where else ''}: {raised.strerror or raised}",
         hint="nothing was half-written; free space or mend the rights, then run the same command again",
         exit=Exit.UNAVAILABLE,
     )
@@ -49,10 +61,10 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (ProjectError, OSError, ModuleNotFoundError, UsageError) as raised:
-            if isinstance(raised, UsageError) and not machine.get():
-                raise  # Typer says it, with the verb's usage
+        except Exception as raised:
             error = _plain(raised)
+            if error is None or (isinstance(raised, UsageError) and not machine.get()):
+                raise  # Typer says what was typed wrong, with the verb's usage
             if machine.get():
                 console.machine({"error": as_json(error)})
             else:

@@ -24,6 +24,7 @@ import mlflow  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
+from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 WHERE = "location.txt"
@@ -33,20 +34,21 @@ def connect(paths: Paths) -> MlflowClient:
     """A client on an initialised registry. Raises ProjectError (exit 4) when it cannot be reached."""
     given = os.environ.get(VARIABLE)
     uri = registry_uri(paths)
-    if given is None:
-        _initialise(paths)
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    if given is None:
-        # MLflow writes what it was told into the environment, where the next call would take it for the user's word
-        os.environ.pop(VARIABLE, None)
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     try:
+        if given is None:
+            _initialise(paths)
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        if given is None:
+            # MLflow writes what it was told into the environment, where the next call would take it for the user's word
+            os.environ.pop(VARIABLE, None)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
-    except (MlflowException, OSError, sqlite3.Error) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
+        hint = "is the MLflow server up? check MLFLOW_TRACKING_URI and retry"
         raise ProjectError(
             f"the registry at {uri} does not answer: {str(error).splitlines()[0]}",
-            hint="is the MLflow server up? check MLFLOW_TRACKING_URI and retry",
+            hint="restore var/registry from its backup" if given is None else hint,
             exit=Exit.UNAVAILABLE,
         ) from error
     return client
