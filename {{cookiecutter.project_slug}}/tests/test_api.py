@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -302,6 +303,20 @@ def test_without_the_registry_a_server_keeps_serving_and_starts_from_disk(traine
         cold = shelf_of(trained)
         assert cold.follow() is True
         assert cold.champion is not None and cold.champion.name == "hours/1"
+
+
+@pytest.mark.usefixtures("proof_in_process")
+def test_the_same_number_in_a_new_registry_is_not_the_version_that_served(trained: Project) -> None:
+    """hours/1 served, the registry was lost, and another hours/1 was trained that nobody promoted."""
+    point(trained, "hours/1")
+    assert shelf_of(trained).follow()
+    shutil.rmtree(trained.paths.registry)
+    # in a process of its own: in this one MLflow still holds the file that is gone
+    again = [sys.executable, "-m", f"{PACKAGE}.cli", "train", "--config", "configs/hours.yaml"]
+    subprocess.run(again, cwd=trained.paths.root, check=True, capture_output=True)
+    shelf = shelf_of(trained)
+    assert shelf.follow() is False
+    assert shelf.champion is None and "promoted" in shelf.waiting_for
 
 
 @pytest.mark.usefixtures("proof_in_process")

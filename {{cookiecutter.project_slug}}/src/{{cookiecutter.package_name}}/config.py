@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import ProjectError
 from .spec import Task
+
+NAME = "[a-z][a-z0-9-]{0,39}"
 
 
 class _Strict(BaseModel):
@@ -47,7 +50,7 @@ class EstimatorConfig(_Strict):
 class ModelConfig(_Strict):
     """One file of ``configs/``."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
     task: Task
     target: str
     baseline: str
@@ -95,6 +98,8 @@ class OperationsConfig(_Strict):
 
     def registered(self, name: str) -> str:
         """The name in the registry: the project's first, so that many projects can share one server."""
+        if re.fullmatch(NAME, name) is None:
+            raise ProjectError(f"{name!r} is no name of a model: expected one like hours", hint="see name: in configs/")
         return f"{self.project}-{name}"
 
 

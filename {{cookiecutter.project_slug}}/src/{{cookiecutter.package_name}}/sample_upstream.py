@@ -34,7 +34,7 @@ def _parcels(day: date) -> pl.DataFrame:
     """All of a day's parcels with the hours that each will take: upstream's own knowledge, labels included."""
     rng = np.random.default_rng([SEED, day.toordinal()])
     age = (day - START).days
-    trend = 1 + 0.0004 * age
+    trend = max(0.2, 1 + 0.0004 * age)
     n = int(rng.poisson(ROWS_A_DAY * trend * WEEK[day.weekday()]))
     second = np.sort(np.clip(rng.normal(14.5, 3.6, n), 0, 23.99) * 3_600).astype(np.int64)
     depot = rng.choice(len(DEPOTS), n, p=DEPOT_SHARE)

@@ -18,7 +18,7 @@ def serve(
         typer.Option("--version", metavar="VERSION", help="Serve this one; without it, follow the champion."),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address; operations.yaml says the default.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = None,
     json: Json = False,
 ) -> None:
     """Answer predictions over HTTP. Docs are at /docs.

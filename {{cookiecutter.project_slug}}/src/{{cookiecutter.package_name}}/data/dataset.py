@@ -167,7 +167,7 @@ def _freeze(rows: pl.DataFrame, origin: dict[str, Any], paths: Paths) -> Dataset
     paths.locks.mkdir(parents=True, exist_ok=True)
     with FileLock(paths.locks / "datasets.lock"):
         files.sweep(paths.datasets)
-        if not path.exists():
+        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             files.write_bytes(path, content)
         files.write_json(path.with_suffix(".json"), origin | {"sha256": digest})
     return Dataset(rows, digest, paths.relative(path), origin)

@@ -6,6 +6,7 @@ before the manifest leaves the old partition in force and an orphan that the nex
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from datetime import date
@@ -107,9 +108,11 @@ class Store:
 
     def days(self, table: str) -> list[date]:
         """Days that have a partition, oldest first."""
-        return sorted(
-            date.fromisoformat(path.stem) for path in (self._paths.partitions / table).glob("????-??-??.json")
-        )
+        days = []
+        for path in (self._paths.partitions / table).glob("????-??-??.json"):
+            with contextlib.suppress(ValueError):  # a stray file that is no day
+                days.append(date.fromisoformat(path.stem))
+        return sorted(days)
 
     def _lock(self, table: str) -> FileLock:
         self._paths.locks.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,7 @@ class Pointer:
         if not path.exists():
             return None
         try:
-            connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=TIMEOUT)
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=TIMEOUT)
             try:
                 row = connection.execute(query, values).fetchone()
             finally:

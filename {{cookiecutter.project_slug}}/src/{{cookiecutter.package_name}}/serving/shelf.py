@@ -37,6 +37,7 @@ class Shelf:
         self._loaded: OrderedDict[VersionId, ModelVersion] = OrderedDict()
         self._lock = threading.Lock()
         self._loading = threading.Lock()
+        self._asking = threading.Lock()
         self._not_before = 0.0
         self.champion: ModelVersion | None = None
         self.since: datetime | None = None
@@ -65,7 +66,7 @@ class Shelf:
             return False
         self.champion, self.since = version, now()
         if self._pinned is None:
-            files.write_json(self._champion_file, {"number": wanted.number})
+            files.write_json(self._champion_file, {"number": wanted.number, "run_id": version.facts["run_id"]})
         log.info("serving", extra={"model_version": version.name, "previous": previous})
         return True
 
@@ -77,11 +78,14 @@ class Shelf:
             wanted = self._pointer.champion(self._operations.model)
         except ProjectError as error:
             self.registry = error.message
-            return self._remembered() if self.champion is None else None
+            remembered = self._remembered() if self.champion is None else None
+            return remembered[0] if remembered else None
         self.registry = "answers"
         if wanted is None and self.champion is None and (remembered := self._remembered()) is not None:
-            self.registry = f"names no champion; it was {remembered} when this project last served"
-            return remembered
+            facts = self._pointer.facts(remembered[0])
+            if facts is None or facts.get("run_id") == remembered[1]:
+                self.registry = f"names no champion; it was {remembered[0]} when this project last served"
+                return remembered[0]
         if wanted is None:
             self.waiting_for = (
                 f"no version of {self._operations.model} was promoted yet: "
@@ -96,6 +100,13 @@ class Shelf:
         with self._lock:
             if version in self._loaded:
                 self._loaded.move_to_end(version)
+                return self._loaded[version]
+        with self._asking:  # the second who asks for a version waits for the first one's
+            return self._get(version)
+
+    def _get(self, version: VersionId) -> ModelVersion:
+        with self._lock:
+            if version in self._loaded:
                 return self._loaded[version]
         if str(version) in self.refused:
             raise ProjectError(self.refused[str(version)], exit=Exit.SAID_NO)
@@ -146,9 +157,10 @@ class Shelf:
     def _champion_file(self) -> Path:
         return self._paths.serving / self._operations.model / "champion.json"
 
-    def _remembered(self) -> VersionId | None:
+    def _remembered(self) -> tuple[VersionId, str] | None:
+        """The version that served last, and the run that made it: in another registry the same number is another."""
         try:
             said = json.loads(self._champion_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return VersionId(self._operations.model, int(said["number"])), str(said["run_id"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return VersionId(self._operations.model, int(said["number"]))

@@ -52,7 +52,8 @@ def _run(arguments: list[str], paths: Paths) -> dict[str, Any]:
         said = json.loads(done.stdout.splitlines()[-1])
     except (json.JSONDecodeError, IndexError):
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"it ended with code {done.returncode}"]
-        raise ProjectError(f"{arguments[0]} {arguments[1]} failed: {lines[-1]}", exit=Exit.SAID_NO) from None
+        # no verdict: killed, out of memory, a crash. It condemns nothing, and is tried again
+        raise ProjectError(f"{arguments[0]} {arguments[1]} failed: {lines[-1]}", exit=Exit.UNAVAILABLE) from None
     if "error" in said:
         raise ProjectError(said["error"], hint=said["hint"], exit=Exit(said["exit"]))
     return said
@@ -76,8 +77,10 @@ def main(arguments: list[str]) -> int:
     job = {"fetch": _fetch, "verify": _verify}[arguments[0]]
     try:
         said, code = job(parse(arguments[1], ""), paths), 0
-    except (ProjectError, ModuleNotFoundError) as raised:
-        error = lacking(raised) if isinstance(raised, ModuleNotFoundError) else raised
+    except (ProjectError, ModuleNotFoundError, OSError) as raised:
+        error = raised if isinstance(raised, ProjectError) else ProjectError(str(raised), exit=Exit.UNAVAILABLE)
+        if isinstance(raised, ModuleNotFoundError):
+            error = lacking(raised)
         said, code = {"error": error.message, "hint": error.hint, "exit": int(error.exit)}, int(error.exit)
     sys.stdout.write(json.dumps(said) + "\n")
     return code

@@ -76,11 +76,19 @@ def before(moves: list[Move], champion: VersionId | None) -> VersionId:
     if champion is None or len(stack) < 2:
         raise ProjectError(
             "nothing to roll back to: "
-            + ("no version was ever promoted" if champion is None else f"only {champion} ever served"),
+            + ("no version was ever promoted" if champion is None else f"nothing served before {champion}"),
             hint="ml versions, then ml rollback --to VERSION",
             exit=Exit.SAID_NO,
         )
     return stack[-2]
+
+
+def _who() -> str:
+    """The user's name; a container may run as a number that has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _events(registry: Registry, model: str) -> dict[str, dict[str, Any]]:
@@ -124,7 +132,7 @@ def _point(registry: Registry, verb: str, version: VersionId, now: datetime, why
                 "verb": verb,
                 "version": version.number,
                 "previous": current.number if current else None,
-                "who": getpass.getuser(),
+                "who": _who(),
                 "why": why,
             }
             registry.client.set_registered_model_tag(name, f"{EVENT}{len(events) + 1:06d}", json.dumps(last))

@@ -70,6 +70,14 @@ def check_config(config: ModelConfig, contract: Contract, feature_functions: lis
             f"{key}: there is no {name}" + (nearest(name, there) or "; there are: " + ", ".join(there))
             for name in missing
         ]
+    numbers = [column.name for column in spec.features if column.kind in ("number", "integer") and not column.nullable]
+    if config.baseline in names and config.baseline not in numbers:
+        problems.append(
+            f"baseline: {config.baseline} is no number that is always there; there are: {', '.join(numbers)}"
+        )
+    levels = [column.name for column in spec.features if column.kind in ("category", "flag")]
+    slices = [name for name in config.slices if name in names and name not in levels]
+    problems += [f"slices: {name} has no levels; there are: {', '.join(levels)}" for name in slices]
     times = [
         column.name for column in spec.features if column.kind == "time" and column.name in config.features.columns
     ]

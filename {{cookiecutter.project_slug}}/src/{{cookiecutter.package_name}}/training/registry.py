@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -110,9 +111,15 @@ class Registry:
         """
         facts = self.facts(version)
         place = self.paths.serving / version.folder
-        if artefact.is_placed(place, facts):
-            return place
+        self.paths.locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.paths.locks / "serving.lock"):
+            if not artefact.is_placed(place, facts):
+                self._place(version, facts, place)
+        return place
+
+    def _place(self, version: VersionId, facts: dict[str, Any], place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
+        files.sweep(place.parent)
         found = self.client.get_model_version(facts["registered"], str(version.number))
         with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=place.parent) as scratch:
             try:
@@ -132,4 +139,3 @@ class Registry:
             artefact.check(new / artefact.FOLDER, facts["files"])
             files.write_json(new / artefact.FACTS, facts)
             files.replace_folder(new, place)
-        return place

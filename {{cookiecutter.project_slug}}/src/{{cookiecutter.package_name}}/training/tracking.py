@@ -17,6 +17,8 @@ from ..paths import Paths, registry_uri
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# MLflow's own seven tries keep a person waiting for minutes; who wants them sets the variable
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 for chatty in ("mlflow", "alembic"):
     logging.getLogger(chatty).setLevel(logging.ERROR)
 
@@ -32,7 +34,7 @@ WHERE = "location.txt"
 
 def connect(paths: Paths) -> MlflowClient:
     """A client on an initialised registry. Raises ProjectError (exit 4) when it cannot be reached."""
-    given = os.environ.get(VARIABLE)
+    given = os.environ.get(VARIABLE) or None  # empty, as in a bare line of .env, means not given
     uri = registry_uri(paths)
     try:
         if given is None:
@@ -59,7 +61,7 @@ def experiment(client: MlflowClient, name: str, paths: Paths) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None:
         return found.experiment_id
-    local = VARIABLE not in os.environ
+    local = not os.environ.get(VARIABLE)
     location = (paths.registry / "artifacts").as_uri() if local else None
     try:
         return client.create_experiment(name, artifact_location=location)
