@@ -18,7 +18,7 @@ from scipy.stats import norm, rankdata
 from ..spec import Task
 
 Z95 = 1.645
-"""One-sided 95%: one good model in twenty falls below it by chance, and one bad one in twenty passes at the tolerance."""
+"""One-sided 95%: of the models that are worse by exactly the tolerance, one in twenty passes."""
 BOTH = 3.3
 """``2 · 1.645``: with this many standard errors between 0 and the tolerance, an equal model passes with 95%, and one
 that is worse by the tolerance is blocked with 95%."""
@@ -123,7 +123,7 @@ def rows_needed(difference: Difference, tolerance: float) -> int:
 
 
 def slice_is_worse(difference: Difference, slices: int, material: float) -> bool:
-    """Whether a slice blocks: worse for certain though ``slices`` were looked at (Bonferroni), and by enough to matter."""
+    """Whether a slice blocks: worse for certain though ``slices`` were looked at (Bonferroni), and materially so."""
     z = float(norm.ppf(1 - 0.05 / slices))
     return difference.mean + z * difference.error < 0 and difference.mean < -material
 
