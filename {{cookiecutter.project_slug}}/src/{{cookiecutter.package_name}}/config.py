@@ -47,6 +47,24 @@ class EstimatorConfig(_Strict):
     params: dict[str, Any] = {}
 
 
+class GateConfig(_Strict):
+    """When a challenger may take the champion's place. Without this section a version is never gated: smoke models."""
+
+    metric: Literal["mae", "mse", "log_loss", "accuracy", "auc"]
+    tolerance: Annotated[float, Field(gt=0)]
+    """The loss that may not happen, in the metric's unit: at least three times what another seed changes."""
+    slice_tolerance: Annotated[float, Field(gt=0)] | None = None
+    """The same for one slice; ``tolerance`` unless given."""
+    minimum_skill: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """The share of the naive baseline's loss that must be gone, for certain."""
+    leakage: Annotated[float, Field(gt=0.5, le=1)] = 0.98
+    """R² (or AUC) from which a single feature, or a sum of them, is said to determine the target; 1 never says so."""
+    size_ratio: Annotated[float, Field(gt=1)] = 1.25
+    latency_ratio: Annotated[float, Field(gt=1)] = 1.2
+    accept_lock: Annotated[str, Field(pattern="^[0-9a-f]{12}$")] | None = None
+    """First 12 digits of the sha256 of one uv.lock, under which it is accepted that old versions predict otherwise."""
+
+
 class ModelConfig(_Strict):
     """One file of ``configs/``."""
 
@@ -59,6 +77,7 @@ class ModelConfig(_Strict):
     features: FeatureConfig
     estimator: EstimatorConfig
     slices: list[str] = []
+    gate: GateConfig | None = None
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     proof_rows: Annotated[int, Field(ge=20, le=2000)] = 200
     seed: Annotated[int, Field(ge=0, lt=2**32)]

@@ -62,6 +62,17 @@ def replace_folder(temporary: Path, path: Path) -> None:
     _sync(path.parent)
 
 
+def copy_folder(source: Path, path: Path) -> None:
+    """Put a copy of ``source``, from whatever file system, in the place of ``path``: all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-new-{path.name}")
+    try:
+        shutil.copytree(source, temporary)
+        replace_folder(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def sweep(folder: Path) -> None:
     """Remove what a killed run left behind in ``folder``. Call it under the lock that guards the folder."""
     for leftover in folder.glob(f"{TEMPORARY}*"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,11 +31,16 @@ def ingest(
     last: Annotated[
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last day of a range.")
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="With --date: all that training this config needs that day."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Take one day, or a range, from the source through the contract into its partition.
 
     Example: ml ingest --date 2026-05-31
+    Example: ml ingest --config configs/v1.yaml --date 2026-05-31
     """
     from ..clock import now
     from ..config import load_operations
@@ -42,7 +48,7 @@ def ingest(
     from ..data.ingest import ingest_days
     from ..paths import find
 
-    wanted = _range(day, first, last)
+    wanted = _range(day, first, last, config)
     paths = find()
     operations = load_operations(paths.operations)
     steps = len(wanted) * len(CONTRACT.tables)
@@ -70,9 +76,20 @@ def ingest(
         raise typer.Exit(int(min(error.exit for error in failed)))
 
 
-def _range(day: datetime | None, first: datetime | None, last: datetime | None) -> list[date]:
+def _range(day: datetime | None, first: datetime | None, last: datetime | None, config: Path | None) -> list[date]:
     from ..clock import days
 
+    if config is not None and day is not None and first is None and last is None:
+        from ..config import load_model
+        from ..contract import CONTRACT
+        from ..data.dataset import Window
+
+        return list(days(Window.needed(day.date(), load_model(config).data, CONTRACT).train_first, day.date()))
+    if config is not None:
+        raise ProjectError(
+            "--config says which days training needs, and --date the last of them",
+            hint="ml ingest --config configs/v1.yaml --date 2026-05-31",
+        )
     if day is not None and first is None and last is None:
         return [day.date()]
     if day is None and first is not None and last is not None and first <= last:

@@ -1,70 +1,36 @@
-"""Verbs on versions: train, promote, rollback, versions."""
+"""Verbs on versions: promote, rollback, versions, verify."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .. import console
 from ..errors import Exit, ProjectError
-from .root import EVERY_DAY, MODELS, Day, Json, Model, Why, app
-
-
-@app.command(rich_help_panel=EVERY_DAY)
-def train(
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="A file of configs/.")],
-    day: Day = None,
-    json: Json = False,
-) -> None:
-    """Train what a config says, log it to MLflow, register it and print the version ID.
-
-    --date is the last day whose labels may be used, by default the newest ingested one.
-    Example: ml train --config configs/v1.yaml
-    """
-    from ..paths import find
-    from ..training.train import train as train_now
-
-    paths = find()
-    with console.working("train") as report:
-        version, trained, facts = train_now(config, paths, as_of=day.date() if day else None, report=report)
-    metrics, origin = trained.metrics, trained.dataset.origin
-    if json:
-        console.machine({**facts, "proof": str(trained.verdict)})
-        return
-    primary = "mae" if trained.config.task == "regression" else "log_loss"
-    baseline = metrics[f"baseline_{primary}"]
-    console.say(f"version {version}", "bold green")
-    console.facts(
-        [
-            (
-                "trained on",
-                f"{len(trained.dataset.split('train')):,} rows, {origin['train'][0]} to {origin['train'][1]}",
-            ),
-            ("judged on", f"{len(trained.truth):,} rows, {origin['evaluation'][0]} to {origin['evaluation'][1]}"),
-            (primary, f"{metrics[primary]:.4g}, baseline {baseline:.4g}, {metrics['skill']:.1%} better"),
-            ("proof", str(trained.verdict)),
-            ("dataset", f"{trained.dataset.address}"),
-            ("commit", f"{facts['git_commit'][:12]}{' with uncommitted changes' if facts['git_dirty'] else ''}"),
-        ]
-    )
-    console.following(f"ml promote {version}", "uv run mlflow ui --backend-store-uri sqlite:///var/registry/mlflow.db")
+from .root import MODELS, Json, Model, Why, app
 
 
 @app.command(rich_help_panel=MODELS)
-def promote(version: str, why: Why = "", json: Json = False) -> None:
-    """Make a version the champion, once its proof holds in a process of its own.
+def promote(
+    version: str,
+    why: Why = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Overrule the gate; takes a --reason, which the history keeps.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make a version the champion, once the gate passed it and its proof holds in a process of its own.
 
     Example: ml promote 3 --reason "fresher data"
     """
-    wanted = _named(version)
+    wanted = named(version)
     from ..clock import now
     from ..training.champion import promote as promote_now
 
-    registry, verify = _registry()
+    registry, verify = open_registry()
     with console.working(f"replay the proof of {wanted}"):
-        move, proof = promote_now(registry, wanted, verify, now=now(), why=why)
+        move, proof = promote_now(registry, wanted, verify, now=now(), why=why, force=force)
     _moved(move, proof, str(wanted), json)
 
 
@@ -81,11 +47,11 @@ def rollback(
 
     Example: ml rollback --reason "wrong for the harbour depot"
     """
-    target = _named(to, model) if to else None
+    target = named(to, model) if to else None
     from ..clock import now
     from ..training.champion import rollback as rollback_now
 
-    registry, verify = _registry()
+    registry, verify = open_registry()
     name = target.model if target else model or registry.operations.model
     with console.working(f"replay the proof of {target or 'the version before'}"):
         move, proof = rollback_now(registry, name, target, verify, now=now(), why=why)
@@ -97,7 +63,7 @@ def versions(model: Model = None, json: Json = False) -> None:
     """List versions, and what served from when to when."""
     from ..training.champion import history
 
-    registry, _ = _registry()
+    registry, _ = open_registry()
     name = model or registry.operations.model
     listed = registry.versions(name)
     moves = history(registry, name) if listed else []
@@ -114,6 +80,7 @@ def versions(model: Model = None, json: Json = False) -> None:
                         "verb": move.verb,
                         "who": move.who,
                         "why": move.why,
+                        "gate": move.gate,
                     }
                     for move, end in zip(moves, until, strict=True)
                 ],
@@ -147,7 +114,7 @@ def versions(model: Model = None, json: Json = False) -> None:
                 str(move.version),
                 f"{move.at:%Y-%m-%d %H:%M}",
                 f"{end:%Y-%m-%d %H:%M}" if end else "now",
-                move.verb,
+                f"{move.verb} ({move.gate})" if move.gate else move.verb,
                 move.who,
                 move.why,
             ]
@@ -156,7 +123,7 @@ def versions(model: Model = None, json: Json = False) -> None:
         console.table(["served", "from (UTC)", "to", "by", "who", "why"], served)
 
 
-def _named(version: str, model: str | None = None) -> Any:
+def named(version: str, model: str | None = None) -> Any:
     """The version that was typed: read before MLflow is imported, so that a slip is answered at once."""
     from ..config import load_operations
     from ..model.id import parse
@@ -165,7 +132,7 @@ def _named(version: str, model: str | None = None) -> Any:
     return parse(version, model or load_operations(find().operations).model)
 
 
-def _registry() -> Any:
+def open_registry() -> Any:
     from ..config import load_operations
     from ..model.id import VersionId
     from ..paths import find

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -27,7 +29,10 @@ SPLIT = "split"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled rows with their day and split. ``digest`` is the sha256 of the file at ``address``."""
+    """Labelled rows with their day and split. ``digest`` is the sha256 of the file at ``address``.
+
+    ``origin`` says what it came from, and ``md5`` and ``bytes`` of the file: by these DVC finds it again.
+    """
 
     frame: pl.DataFrame
     digest: str
@@ -51,6 +56,11 @@ class Window:
     def ending(cls, last: date, config: DataConfig) -> Window:
         evaluation_first = last - timedelta(days=7 * config.evaluation_weeks - 1)
         return cls(evaluation_first - timedelta(days=config.train_days), evaluation_first, last)
+
+    @classmethod
+    def needed(cls, as_of: date, config: DataConfig, contract: Contract) -> Window:
+        """The window that ends with the last day whose labels are complete on ``as_of``."""
+        return cls.ending(as_of - timedelta(days=contract.labels_complete_after), config)
 
 
 def latest(store: Store, contract: Contract) -> date:
@@ -81,7 +91,7 @@ def build(
     """
     store = Store(paths)
     as_of = as_of or latest(store, contract)
-    window = Window.ending(as_of - timedelta(days=contract.labels_complete_after), config)
+    window = Window.needed(as_of, config, contract)
     wanted = [(contract.rows, day) for day in days(window.train_first, window.last)]
     if isinstance(contract.labels, Table):
         wanted += [(contract.labels, day) for day in days(window.train_first, as_of)]
@@ -163,11 +173,50 @@ def _freeze(rows: pl.DataFrame, origin: dict[str, Any], paths: Paths) -> Dataset
     rows.write_parquet(buffer, compression="zstd")
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    origin = origin | {"sha256": digest, "md5": md5, "bytes": len(content)}
     path = paths.datasets / f"{digest[:16]}.parquet"
     paths.locks.mkdir(parents=True, exist_ok=True)
     with FileLock(paths.locks / "datasets.lock"):
         files.sweep(paths.datasets)
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             files.write_bytes(path, content)
-        files.write_json(path.with_suffix(".json"), origin | {"sha256": digest})
+        files.write_json(path.with_suffix(".json"), origin)
     return Dataset(rows, digest, paths.relative(path), origin)
+
+
+def export(dataset: Dataset, path: Path, paths: Paths) -> None:
+    """Put a frozen dataset, and beside it what it came from, where somebody else looks for it: DVC, for one."""
+    files.write_bytes(path, (paths.root / dataset.address).read_bytes())
+    files.write_json(path.with_suffix(".json"), dataset.origin)
+
+
+def read(path: Path, config: DataConfig, paths: Paths) -> Dataset:
+    """A dataset that :func:`export` wrote. Raises ProjectError when it is not whole or not for this config's window."""
+    try:
+        content = path.read_bytes()
+        origin = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProjectError(
+            f"no dataset at {paths.relative(path)}: {error}",
+            hint="ml dataset --config configs/v1.yaml --output data/dataset.parquet",
+            exit=Exit.UNAVAILABLE,
+        ) from None
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != origin.get("sha256"):
+        raise ProjectError(
+            f"{paths.relative(path)} has sha256 {digest[:12]}…, frozen was {str(origin.get('sha256'))[:12]}…",
+            hint="freeze it again, or fetch it again: dvc pull",
+            exit=Exit.REFUSED,
+        )
+    last = date.fromisoformat(origin["evaluation"][1])
+    window = Window.ending(last, config)
+    if origin["train"][0] != window.train_first.isoformat() or origin["evaluation"][0] != (
+        window.evaluation_first.isoformat()
+    ):
+        raise ProjectError(
+            f"{paths.relative(path)} holds training days from {origin['train'][0]} and evaluation days from "
+            f"{origin['evaluation'][0]}; the config's window wants {window.train_first} and {window.evaluation_first}",
+            hint="freeze it again for this config: ml dataset --config FILE --output FILE",
+        )
+    return Dataset(pl.read_parquet(io.BytesIO(content)), digest, paths.relative(path.resolve()), origin)

@@ -68,6 +68,20 @@ def read_facts(tag: str, version: VersionId, registered: str) -> dict[str, Any]:
     return json.loads(tag) | {"version": str(version), "registered": registered}
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """Facts of a trained version that lies in ``folder``. Raises ProjectError when there is none, or not all of it."""
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProjectError(
+            f"no trained version in {folder}: {error}",
+            hint=f"ml train --config configs/v1.yaml --output {folder}",
+            exit=Exit.UNAVAILABLE,
+        ) from None
+    check(folder / FOLDER, facts["files"])
+    return facts
+
+
 def is_placed(place: Path, facts: Mapping[str, Any]) -> bool:
     """Whether ``place`` holds exactly this version, every byte of it."""
     try:

@@ -70,6 +70,7 @@ def run(paths: Paths, *, quiet: bool = False) -> None:
         from ..model.id import VersionId
         from ..serving import worker
         from ..training.champion import promote, rollback
+        from ..training.contest import of_version
         from ..training.registry import Registry
         from ..training.train import train
 
@@ -90,6 +91,10 @@ def run(paths: Paths, *, quiet: bool = False) -> None:
         return worker.verify(version, paths)
 
     for version, why in zip(trained, ("first version", "fresher data"), strict=True):
+        with story.step(f"gate {version}: champion and challenger on the same rows") as said:
+            verdict = of_version(registry, version, None, as_of=BROKEN, report=lambda _: None)
+            said.append(f"{verdict.verdict}{f' against {verdict.champion}' if verdict.champion else ''}")
+            said += [f"{check.title}: {check.said}" for check in verdict.checks if check.code in ("GATE001", "GATE002")]
         with story.step(f"promote {version}, after its proof in a process of its own"):
             promote(registry, version, verify, now=now(), why=why)
     with _server(paths) as address:

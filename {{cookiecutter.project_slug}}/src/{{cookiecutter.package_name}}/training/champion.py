@@ -14,14 +14,17 @@ from mlflow.exceptions import MlflowException
 
 from ..errors import Exit, ProjectError
 from ..model.id import VersionId
-from .registry import CHAMPION, Registry
+from .registry import CHAMPION, GATE, Registry
 
 EVENT = "champion."
 
 
 @dataclass(frozen=True)
 class Move:
-    """One move of the champion. ``verb`` is ``promote`` or ``rollback``; ``previous`` is None for the first."""
+    """One move of the champion. ``verb`` is ``promote`` or ``rollback``; ``previous`` is None for the first.
+
+    ``gate`` is what the gate had said, ``forced`` in front of it where that was no pass; empty for a rollback.
+    """
 
     at: datetime
     verb: str
@@ -29,6 +32,7 @@ class Move:
     previous: VersionId | None
     who: str
     why: str
+    gate: str = ""
 
 
 Verify = Callable[[VersionId], str]
@@ -41,15 +45,45 @@ def history(registry: Registry, model: str) -> list[Move]:
 
 
 def promote(
-    registry: Registry, version: VersionId, verify: Verify, *, now: datetime, why: str
+    registry: Registry, version: VersionId, verify: Verify, *, now: datetime, why: str, force: bool = False
 ) -> tuple[Move | None, str]:
-    """Make ``version`` the champion once its proof holds.
+    """Make ``version`` the champion once the gate has passed it and its proof holds.
 
-    Returns the move, None if it was champion already, and what the proof found.
+    ``force`` overrules the gate, not the proof, and takes a reason. Returns the move, None if it was champion already,
+    and what the proof found. Raises ProjectError (exit 1) when the gate did not pass it against today's champion.
     """
     registry.facts(version)
+    gate = _passed(registry, version, why if force else None)
     proof = verify(version)
-    return _point(registry, "promote", version, now, why), proof
+    return _point(registry, "promote", version, now, why, gate), proof
+
+
+def _passed(registry: Registry, version: VersionId, overruled: str | None) -> str:
+    """What the gate said, for the history. ``overruled`` is the reason given with ``force``."""
+    champion = registry.champion(version.model)
+    if champion == version:
+        return ""
+    if overruled is not None and not overruled.strip():
+        raise ProjectError("--force overrules the gate, and the history keeps why", hint='--force --reason "…"')
+    kept = registry.recall(version, GATE)
+    said = json.loads(kept) if kept else {"verdict": "NOT RUN", "champion": None}
+    met, now = said["champion"], str(champion) if champion else None
+    verdict = said["verdict"]
+    if verdict in ("PASS", "FIRST") and met == now:
+        return verdict
+    if overruled is not None:
+        return f"forced past {verdict}"
+    if kept is None:
+        reason = f"the gate has not looked at {version}"
+    elif verdict in ("PASS", "FIRST"):
+        reason = f"the gate compared {version} with {met or 'no champion'}, and the champion is now {now or 'gone'}"
+    else:
+        failed = [check["title"] for check in said.get("checks", []) if check["outcome"] in ("failed", "inconclusive")]
+        reason = f"the gate said {verdict} to {version}" + (f": {', '.join(failed)}" if failed else "")
+    again = "" if verdict in ("FAIL", "INCONCLUSIVE") and met == now else f"ml gate {version}, or "
+    raise ProjectError(
+        reason, hint=f'{again}overrule it on the record: ml promote {version} --force --reason "…"', exit=Exit.SAID_NO
+    )
 
 
 def rollback(
@@ -109,10 +143,11 @@ def _move(model: str, said: dict[str, Any]) -> Move:
         previous=None if said["previous"] is None else VersionId(model, said["previous"]),
         who=said["who"],
         why=said["why"],
+        gate=said.get("gate", ""),
     )
 
 
-def _point(registry: Registry, verb: str, version: VersionId, now: datetime, why: str) -> Move | None:
+def _point(registry: Registry, verb: str, version: VersionId, now: datetime, why: str, gate: str = "") -> Move | None:
     """Record the move, then move the alias.
 
     In this order a crash between the two leaves a record that the next call completes; the other way round it would
@@ -134,6 +169,7 @@ def _point(registry: Registry, verb: str, version: VersionId, now: datetime, why
                 "previous": current.number if current else None,
                 "who": _who(),
                 "why": why,
+                "gate": gate,
             }
             registry.client.set_registered_model_tag(name, f"{EVENT}{len(events) + 1:06d}", json.dumps(last))
         registry.client.set_registered_model_alias(name, CHAMPION, str(version.number))

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import metrics
 
 from ..spec import Task
+from .comparison import Z95, row_scores
 
 PRIMARY = {"regression": "mae", "classification": "log_loss"}
 """What ``skill`` compares: 1 is perfect, 0 is no better than the baseline."""
@@ -44,6 +45,18 @@ def against_baseline(
         f"baseline_{primary}": baseline,
         "skill": 1 - model[primary] / baseline if baseline else float("nan"),
     }
+
+
+def intervals(task: Task, truth: np.ndarray, predicted: np.ndarray, threshold: float) -> dict[str, tuple[float, float]]:
+    """90% interval of each metric that is a mean over rows: what the evaluation rows leave open, each taken as one."""
+    wanted = ("mae",) if task == "regression" else ("log_loss", "accuracy")
+    said = {}
+    for metric in wanted:
+        scores = row_scores(metric, truth, predicted, threshold)
+        loss = scores if metric == "accuracy" else -scores
+        error = Z95 * float(loss.std(ddof=1)) / len(loss) ** 0.5 if len(loss) > 1 else float("nan")
+        said[metric] = (float(loss.mean()) - error, float(loss.mean()) + error)
+    return said
 
 
 def by_slice(

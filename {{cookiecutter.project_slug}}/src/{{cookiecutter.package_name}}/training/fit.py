@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import polars as pl
 from sklearn.pipeline import Pipeline
 
 from ..config import ModelConfig, nearest
-from ..data.dataset import Dataset, build
+from ..data.dataset import Dataset
 from ..data.describe import model_contract
 from ..errors import Exit, ProjectError
 from ..estimator import build as build_estimator
@@ -43,6 +42,8 @@ class Trained:
     predicted: np.ndarray
     matrix: np.ndarray
     groups: dict[str, np.ndarray]
+    mean: float
+    """Mean of the training target: what the naive baseline ``mean`` answers."""
 
 
 def check_config(config: ModelConfig, contract: Contract, feature_functions: list[str]) -> ModelContract:
@@ -95,12 +96,15 @@ def fit(
     config: ModelConfig,
     contract: Contract,
     paths: Paths,
+    freeze: Callable[[], Dataset],
     *,
-    as_of: date | None = None,
     scratch: Path,
     report: Report = lambda _: None,
 ) -> Trained:
-    """Train on the window that ends ``as_of`` and prove the result here. ``scratch`` receives the packed transform."""
+    """Train on what ``freeze`` gives and prove the result here. ``scratch`` receives the packed transform.
+
+    The config is held against the contract before ``freeze`` is called: a slip is answered before a month is read.
+    """
     transform = artefact.import_transform(artefact.pack_transform(scratch))
     spec = check_config(config, contract, list(transform.FEATURES))
     transformer = transform.Transformer(
@@ -112,13 +116,13 @@ def fit(
         config.estimator.params,
         seed=config.seed,
     )
-    dataset = build(config.data, contract, paths, as_of=as_of, report=report)
+    dataset = freeze()
     target = contract.targets[config.target]
     train, evaluation = dataset.split("train"), dataset.split("evaluation")
 
     report("fit")
     pipeline = Pipeline([("transform", transformer), ("estimator", estimator)])
-    truth = _truth(train, target.value, config)
+    truth = truth_of(train, target.value, config)
     try:
         pipeline.fit(from_frame(spec.features, train), truth)
     except ValueError as error:
@@ -131,8 +135,9 @@ def fit(
     version = ModelVersion(spec, pipeline, provenance.facts(paths))
     batch = from_frame(spec.features, evaluation)
     matrix = version.matrix(batch)
-    predicted, actual = version.score(matrix), _truth(evaluation, target.value, config)
-    naive = np.full(len(actual), truth.mean()) if config.baseline == "mean" else batch[config.baseline]
+    predicted, actual = version.score(matrix), truth_of(evaluation, target.value, config)
+    mean = float(truth.mean())
+    naive = np.full(len(actual), mean) if config.baseline == "mean" else batch[config.baseline]
     groups = {name: evaluation[name].to_numpy() for name in config.slices}
     metrics = evaluate.against_baseline(config.task, actual, predicted, naive, config.threshold)
     slices = evaluate.by_slice(config.task, actual, predicted, groups, config.threshold)
@@ -146,10 +151,11 @@ def fit(
             hint="a feature that depends on other rows, or on more than JSON carries? see transform/features.py",
             exit=Exit.SAID_NO,
         )
-    return Trained(config, version, dataset, proof, verdict, metrics, slices, actual, predicted, matrix, groups)
+    return Trained(config, version, dataset, proof, verdict, metrics, slices, actual, predicted, matrix, groups, mean)
 
 
-def _truth(frame: pl.DataFrame, value: pl.Expr, config: ModelConfig) -> np.ndarray:
+def truth_of(frame: pl.DataFrame, value: pl.Expr, config: ModelConfig) -> np.ndarray:
+    """The target of labelled rows, shape (n,): float64, or 0 and 1 for classification. Raises ProjectError."""
     truth = frame.select(value.alias("target"))["target"]
     if config.task == "classification":
         classes = truth.n_unique()

@@ -8,6 +8,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ..errors import ProjectError
 from ..paths import Paths
 
 SERVED_WITH = ["numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl"]
@@ -38,6 +39,18 @@ def commit(paths: Paths) -> tuple[str, bool]:
         return "none", False
     head = _git(paths, "rev-parse", "HEAD")
     return head or "none", bool(_git(paths, "status", "--porcelain"))
+
+
+def resolve(paths: Paths, revision: str) -> str:
+    """The full hash of a commit of this project's own repository. Raises ProjectError when there is none."""
+    own = commit(paths)[0]
+    found = None if own == "none" else _git(paths, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if not found:
+        raise ProjectError(
+            f"no commit {revision} here" + ("" if own != "none" else ": the project is no git repository of its own"),
+            hint="git fetch, or git init and commit; in CI, check out with fetch-depth: 0",
+        )
+    return found
 
 
 def cpu() -> str:

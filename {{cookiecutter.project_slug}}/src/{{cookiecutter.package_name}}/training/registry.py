@@ -25,6 +25,8 @@ from .tracking import connect
 CHAMPION = "champion"
 FACTS = "facts"
 """Tag with everything the server needs to know of a version, the sha256 of its files among it: the trust root."""
+GATE = "gate"
+"""Tag with what the gate said of it last."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,6 @@ class Registry:
     ) -> VersionId:
         """Make the logged model a version. Its tags come with it: a version without its facts never exists."""
         name = self.operations.registered(model)
-        stored = Path(
-            mlflow.artifacts.download_artifacts(artifact_uri=model_uri, tracking_uri=mlflow.get_tracking_uri())
-        )
-        facts = facts | {"files": artefact.digests(stored)}
         try:
             self.client.create_registered_model(name)
         except MlflowException as error:
@@ -93,6 +91,15 @@ class Registry:
                 return None
             raise
         return VersionId(model, int(found.version))
+
+    def remember(self, version: VersionId, tag: str, value: str) -> None:
+        """Keep a word on a version beside it, in place of an older one."""
+        self.client.set_model_version_tag(self.operations.registered(version.model), str(version.number), tag, value)
+
+    def recall(self, version: VersionId, tag: str) -> str | None:
+        """What :meth:`remember` kept, None when there is nothing."""
+        name = self.operations.registered(version.model)
+        return self.client.get_model_version(name, str(version.number)).tags.get(tag)
 
     def versions(self, model: str) -> list[Listed]:
         """Every version of a model, newest first."""

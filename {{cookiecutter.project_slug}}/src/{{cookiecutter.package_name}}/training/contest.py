@@ -1,0 +1,136 @@
+"""Who meets whom at the gate, and on which rows: a version and the champion, or this checkout and another commit."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+
+from ..config import GateConfig, ModelConfig, load_model
+from ..contract import CONTRACT
+from ..data.dataset import SPLIT, Dataset, build
+from ..errors import Exit, ProjectError
+from ..model.id import VersionId
+from ..paths import Paths
+from . import gate, provenance
+from .base import rebuilt
+from .checks import Contender, Rows
+from .fit import Report, truth_of
+from .registry import GATE, Registry
+from .train import train_into
+from .verdict import GateReport, not_run
+
+
+def of_version(
+    registry: Registry, version: VersionId, against: VersionId | None, *, as_of: date | None, report: Report
+) -> GateReport:
+    """A registered version against the champion, or ``against``; what it says is kept beside the version.
+
+    Raises ProjectError for a version that has no gate, that is the champion itself, or that cannot be loaded.
+    """
+    facts = registry.facts(version)
+    config, rules = _rules(facts, str(version))
+    champion = against or registry.champion(version.model)
+    if champion == version:
+        raise ProjectError(
+            f"{version} is the champion: compared with itself it always passes",
+            hint=f"ml gate {version} --against VERSION, or gate the next one",
+        )
+    challenger = _placed(registry, version, facts)
+    theirs = _placed(registry, champion, registry.facts(champion)) if champion else None
+    try:
+        report("freeze the evaluation rows")
+        rows = _rows(config, registry.paths, [facts] + ([theirs.facts] if theirs else []), as_of)
+    except ProjectError as missing:
+        if missing.exit is not Exit.UNAVAILABLE:
+            raise
+        said = not_run(str(version), str(champion) if champion else None, str(missing))
+    else:
+        report("score")
+        lock = str(provenance.facts(registry.paths)["lock_sha256"])
+        said = gate.run(config, rules, challenger, theirs, rows, lock=lock)
+    registry.remember(version, GATE, json.dumps(said.brief()))
+    return said
+
+
+def of_checkout(config_path: Path, revision: str, paths: Paths, *, as_of: date | None, report: Report) -> GateReport:
+    """What this checkout trains against what commit ``revision`` trains, on the same rows; nothing is registered.
+
+    The commit is rebuilt in a worktree with its own lock. FIRST when it has no such config; NOT RUN when the data are
+    not there, or when it cannot be rebuilt.
+    """
+    config = load_model(config_path)
+    rules = _required(config.gate, str(config_path))
+    with tempfile.TemporaryDirectory(prefix="ml-head-") as folder:
+        try:
+            report("train this checkout")
+            _, facts = train_into(Path(folder) / "head", config_path, paths, as_of=as_of, report=report)
+            day = date.fromisoformat(facts["window"]["as_of"])
+            with rebuilt(revision, config_path, paths, as_of=day, report=report) as base:
+                rows = _rows(config, paths, [facts] + ([base.facts] if base else []), day)
+                report("score")
+                ours = Contender("this checkout", Path(folder) / "head", facts, sys.executable)
+                return gate.run(config, rules, ours, base, rows, lock=facts["lock_sha256"])
+        except ProjectError as missing:
+            if missing.exit is not Exit.UNAVAILABLE:
+                raise
+            return not_run("this checkout", revision, str(missing))
+
+
+def _required(rules: GateConfig | None, whose: str) -> GateConfig:
+    if rules is None:
+        raise ProjectError(
+            f"{whose} has no gate section: its metrics decide nothing",
+            hint="gate: {metric: mae, tolerance: 0.1} in the config, then train again",
+        )
+    return rules
+
+
+def _rules(facts: dict[str, Any], name: str) -> tuple[ModelConfig, GateConfig]:
+    try:
+        config = ModelConfig.model_validate(facts["config"])
+    except ValidationError as error:
+        raise ProjectError(
+            f"the config that {name} was trained with is none of this code's: {error.error_count()} problems",
+            hint="train it again with this code",
+        ) from None
+    return config, _required(config.gate, f"the config of {name}")
+
+
+def _placed(registry: Registry, version: VersionId, facts: dict[str, Any]) -> Contender:
+    return Contender(str(version), registry.fetch(version), facts, sys.executable)
+
+
+def _rows(config: ModelConfig, paths: Paths, trained: list[dict[str, Any]], as_of: date | None) -> Rows:
+    """The latest whole weeks of labelled rows, frozen; days that one of the two was trained on are left out."""
+    # the training days are not needed here: one day is the shortest window there is
+    frozen: Dataset = build(config.data.model_copy(update={"train_days": 1}), CONTRACT, paths, as_of=as_of)
+    last = max(date.fromisoformat(facts["window"]["train"][1]) for facts in trained)
+    frame = frozen.split("evaluation").filter(pl.col("partition") > last).drop(SPLIT)
+    if frame.height < config.data.minimum_evaluation_rows:
+        raise ProjectError(
+            f"{frame.height:,} labelled rows that neither model was trained on (after {last}); "
+            f"data.minimum_evaluation_rows wants {config.data.minimum_evaluation_rows:,}",
+            hint="ingest newer days, or gate against a version that was trained earlier",
+            exit=Exit.UNAVAILABLE,
+        )
+    truth = truth_of(frame, CONTRACT.targets[config.target].value, config)
+    mean = trained[0]["target_mean"]
+    naive = np.full(len(truth), mean) if config.baseline == "mean" else frame[config.baseline].to_numpy().astype(float)
+    days = frame["partition"]
+    return Rows(
+        frame=frame,
+        sha256=frozen.digest,
+        first=str(days.min()),
+        last=str(days.max()),
+        truth=truth,
+        naive=naive,
+        groups={name: frame[name].to_numpy() for name in config.slices},
+    )

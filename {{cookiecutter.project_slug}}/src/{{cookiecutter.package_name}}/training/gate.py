@@ -1,0 +1,107 @@
+"""The gate: challenger against champion on the same frozen rows, one verdict.
+
+PASS when a loss beyond the tolerance is ruled out; FAIL when a loss is certain, or any other check fails; INCONCLUSIVE
+when the rows are too few to tell, with the number that would do; FIRST when there is no champion yet.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ..config import GateConfig, ModelConfig
+from ..errors import ProjectError
+from . import checks, comparison, evaluate
+from .checks import Contender, Rows
+from .scorer import Scorer
+from .verdict import Check, GateReport, Said
+
+
+def run(
+    config: ModelConfig,
+    gate: GateConfig,
+    challenger: Contender,
+    champion: Contender | None,
+    rows: Rows,
+    *,
+    lock: str,
+) -> GateReport:
+    """Score ``rows`` with both, each in a process and with the libraries of its own, and judge.
+
+    ``lock`` is the sha256 of this checkout's uv.lock: a champion that runs under another one has its proof replayed
+    under this one too. Raises ProjectError when one of the two cannot be loaded in its own environment.
+    """
+    contenders = [challenger] + ([champion] if champion else [])
+    with tempfile.TemporaryDirectory(prefix="ml-gate-") as folder, ExitStack() as stack:
+        given = Path(folder) / "rows.parquet"
+        rows.frame.with_columns(pl.Series("truth", rows.truth)).write_parquet(given)
+        scorers = [stack.enter_context(Scorer(c.name, c.folder, given, c.python)) for c in contenders]
+        proofs = {scorer.name: scorer.ready() for scorer in scorers}
+        said = [scorer.score(Path(folder) / f"{i}.npy") for i, scorer in enumerate(scorers)]
+        predictions = [np.load(Path(folder) / f"{i}.npy") for i in range(len(scorers))]
+        seen = [checks.absent("GATE006"), checks.absent("GATE009")]
+        if champion:
+            seen = [checks.latency(scorers, gate.latency_ratio), _replayed(champion, given, gate, lock)]
+    broken = {c.name: int((~np.isfinite(p)).sum()) for c, p in zip(contenders, predictions, strict=True)}
+    seen.append(checks.finite(broken))
+    metrics: dict[str, dict[str, float]] = {}
+    difference, slices = None, []
+    if not any(broken.values()):
+        ours, theirs = predictions[0], predictions[1] if champion else None
+        for contender, predicted in zip(contenders, predictions, strict=True):
+            metrics[contender.name] = evaluate.measure(config.task, rows.truth, predicted, config.threshold)
+        if theirs is not None:
+            difference = comparison.compare(gate.metric, rows.truth, ours, theirs, config.threshold)
+        slices = checks.by_slice(config, gate, rows, ours, theirs)
+        seen += [
+            checks.metric(gate, difference),
+            checks.floor(config, gate, rows, ours),
+            checks.slices(slices, champion is not None, gate),
+            checks.size(challenger, champion, gate.size_ratio),
+            checks.leakage(said[0]["leaks"], gate.leakage, config.task),
+            checks.different(challenger, champion, predictions),
+        ]
+    verdict = _verdict(seen, champion is not None)
+    needed = comparison.rows_needed(difference, gate.tolerance) if difference and verdict == "INCONCLUSIVE" else None
+    return GateReport(
+        verdict=verdict,
+        challenger=challenger.name,
+        champion=champion.name if champion else None,
+        metric=gate.metric,
+        tolerance=gate.tolerance,
+        rows=len(rows.truth),
+        rows_first=rows.first,
+        rows_last=rows.last,
+        rows_sha256=rows.sha256,
+        checks=sorted(seen, key=lambda check: check.code),
+        metrics=metrics,
+        slices=slices,
+        proofs=proofs,
+        rows_needed=needed,
+    )
+
+
+def _replayed(champion: Contender, rows: Path, gate: GateConfig, lock: str) -> Check:
+    """The champion's proof in this environment: what a server with this lock would compute with it."""
+    if champion.python == sys.executable:
+        return checks.moved("", gate, lock)
+    with Scorer(champion.name, champion.folder, rows, sys.executable) as here:
+        try:
+            here.ready()
+        except ProjectError as refused:
+            return checks.moved(refused.message, gate, lock)
+    return checks.moved("", gate, lock)
+
+
+def _verdict(seen: list[Check], has_champion: bool) -> Said:
+    outcomes = {check.outcome for check in seen}
+    if "failed" in outcomes:
+        return "FAIL"
+    if "inconclusive" in outcomes:
+        return "INCONCLUSIVE"
+    return "PASS" if has_champion else "FIRST"
