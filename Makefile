@@ -54,6 +54,7 @@ golden: | $(UV)
 	$(RUN) pytest tests/test_render.py -k expected --refresh
 
 lock: | $(UV)
+	$(UV) lock --quiet
 	$(RUN) python scripts/bump.py --no-upgrade
 
 bench: | $(UV)

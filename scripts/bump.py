@@ -5,7 +5,7 @@
 
 The project's lock is made in a real project, generated from this template, and written back with one
 templated line. Workflow pins have one source: for actions the template's own ci.yml, where Dependabot moves
-them; for uv the Makefile.
+them; for uv the Makefile. The Dockerfile's base image is moved by the project's own Dependabot.
 """
 
 import argparse
@@ -109,6 +109,10 @@ def repinned(workflow: str, pins: dict[str, str], uv: str) -> str:
     return re.sub(r'(setup-uv@.*\n(?: .*\n)*? +version:) ".*"', rf'\1 "{uv}"', workflow)
 
 
+def repinned_image(dockerfile: str, uv: str) -> str:
+    return re.sub(r"\buv==\S+", f"uv=={uv}", dockerfile)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--no-upgrade", action="store_true", help="lock again, move only what has to")
@@ -142,6 +146,8 @@ def main() -> None:
     for folder in (ROOT, PROJECT):
         for workflow in sorted((folder / ".github" / "workflows").glob("*.yml")):
             write(workflow, repinned(read(workflow), pins, uv))
+    dockerfile = PROJECT / "deploy" / "Dockerfile"
+    write(dockerfile, repinned_image(read(dockerfile), uv))
     print(f"bump: {len(names)} packages locked; now `make test-all`")
 
 

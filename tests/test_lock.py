@@ -109,6 +109,10 @@ def test_bump_is_idempotent():
     moved = bump.repinned(workflow, {"actions/checkout": f"{'0' * 40} # v9"}, "9.9.9")
     assert f"actions/checkout@{'0' * 40} # v9\n" in moved and 'version: "9.9.9"\n' in moved
 
+    dockerfile = (TEMPLATE / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    assert bump.repinned_image(dockerfile, uv) == dockerfile
+    assert " uv==9.9.9\n" in bump.repinned_image(dockerfile, "9.9.9")
+
 
 def test_bump_writes_the_lock_back_with_its_one_templated_line():
     real = LOCK.replace(bump.TEMPLATED, f'name = "{bump.SENTINEL}"')

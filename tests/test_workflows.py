@@ -164,14 +164,105 @@ def test_the_runner_runs_steps_as_ci_does(tmp_path: Path):
         "skipped  first / conditional  (if failure())",
         "run      second / pipe",
         "FAILED   second / pipe",
+        "skipped  second / never  (a step before it failed)",
     ]
 
 
 def test_the_runner_refuses_what_it_cannot_know():
     with pytest.raises(SystemExit, match="pass it through env"):
         list(run_workflow.steps(parse(CARELESS)))
-    with pytest.raises(SystemExit, match="no value outside GitHub"):
-        run_workflow.environment({"env": {"TOKEN": "${{ secrets.TOKEN }}"}})
+    for asks in (
+        "env: {TOKEN: '${{ secrets.TOKEN }}'}",
+        "if: github.ref_protected",
+        "if: steps.later.outputs.x == '1'",
+    ):
+        workflow = parse(f"jobs: {{a: {{steps: [{{run: 'true', {asks}}}, {{id: later, run: 'true'}}]}}}}")
+        with pytest.raises(
+            SystemExit, match=r"(secrets.TOKEN|github.ref_protected|outputs.x) has no value outside"
+        ):
+            run_workflow.check(workflow, {})
+    for job, why in {
+        "{steps: [{run: 'true', shell: python}]}": "'step 1' says shell, which this runner does not know",
+        "{needs: b, steps: [{run: 'true'}]}": "job 'a' needs 'b', which stands below it",
+        "{if: github.actor, steps: [{run: 'true'}]}": "github.actor is 'ada', neither true nor false",
+    }.items():
+        workflow = parse(f"jobs: {{a: {job}, b: {{steps: [{{run: 'true'}}]}}}}")
+        with pytest.raises(SystemExit, match=why):
+            run_workflow.check(workflow, {"github.actor": "ada"})
+            run_workflow.Values({"github.actor": "ada"}).holds(workflow["jobs"]["a"]["if"])
+
+
+HANDED_ON = r"""
+on: push
+jobs:
+  first:
+    outputs: {word: "${{ steps.say.outputs.word }}", none: "${{ steps.say.outputs.none }}"}
+    steps:
+      - name: lines
+        id: say
+        run: printf 'word=one\nlong<<END\ntwo\nthree\nEND\n' >> "$GITHUB_OUTPUT"
+      - name: told
+        env: {WORD: "${{ steps.say.outputs.word }}", LONG: "${{ steps.say.outputs.long }}"}
+        run: echo "$WORD $LONG"
+      - name: only a pull request
+        if: github.event_name == 'pull_request' && steps.say.outputs.word != 'two'
+        run: echo "$GITHUB_EVENT_NAME"
+      - {name: only main, if: "${{ github.ref_name == 'main' }}", run: exit 7}
+      - {name: either, if: vars.A == 'x' || vars.B == 'y', run: exit 7}
+      - name: service
+        env: {TOKEN: "${{ secrets.TOKEN }}"}
+        run: gh pr comment; echo "**all** fine" >> "$GITHUB_STEP_SUMMARY"
+  left out:
+    if: vars.SHARED != ''
+    steps: [{name: never, run: exit 8}]
+  after it:
+    needs: left out
+    steps: [{name: nor this, run: exit 8}]
+  second:
+    needs: [first]
+    env: {WORD: "${{ needs.first.outputs.word }}", NONE: "${{ needs.first.outputs.none }}"}
+    steps:
+      - {name: got, run: 'echo "$WORD,$NONE,"'}
+      - {name: falls, run: exit 5}
+      - {name: cleans up, if: always(), run: echo swept}
+      - {name: tells, if: failure(), run: echo told}
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the runner is for steps written for bash on Linux")
+def test_the_runner_hands_outputs_on_and_believes_only_what_it_was_told(tmp_path: Path):
+    project = in_repository(tmp_path / "project", HANDED_ON)
+    gh = tmp_path / "stand-in"
+    gh.write_text('#!/bin/sh\necho "gh was asked: $* with $TOKEN"\n')
+    told = [
+        "github.event_name=pull_request",
+        "github.ref_name=feature",
+        "vars.SHARED=",
+        "secrets.TOKEN=made up",
+    ]
+    told += ["vars.A == 'x' || vars.B == 'y'=false"]
+    options = [word for value in told for word in ("--set", value)] + ["--stand-in", f"gh={gh}"]
+    command = [sys.executable, str(RUNNER), str(project.path), "ci.yml", *options]
+    assert "not a program" in run(*command, cwd=tmp_path, check=False).stdout
+    gh.chmod(0o755)
+    done = run(*command, cwd=tmp_path, check=False)
+    assert done.returncode == 5
+    assert [line for line in done.stdout.splitlines() if not line.startswith(("run ", "ok "))] == [
+        "stand-in gh",
+        "one two",
+        "three",
+        "pull_request",
+        "skipped  first / only main  (if ${{ github.ref_name == 'main' }})",
+        "skipped  first / either  (if vars.A == 'x' || vars.B == 'y')",
+        "gh was asked: pr comment with made up",
+        "skipped  left out / never  (if vars.SHARED != '')",
+        "skipped  after it / nor this  (needs left out)",
+        "one,,",
+        "FAILED   second / falls",
+        "swept",
+        "told",
+        "summary  **all** fine",
+    ]
 
 
 @pytest.mark.slow

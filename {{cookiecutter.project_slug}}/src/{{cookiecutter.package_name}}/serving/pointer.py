@@ -37,6 +37,11 @@ class Pointer:
                 hint="point it to an MLflow server: one way of access for everybody",
             )
 
+    @property
+    def exists(self) -> bool:
+        """False where nobody ever made a registry: no server is named, and there is no database."""
+        return not self.uri.startswith("sqlite") or Path(self.uri.removeprefix("sqlite:///")).exists()
+
     def champion(self, model: str) -> VersionId | None:
         name = self._operations.registered(model)
         if self.uri.startswith("sqlite"):
@@ -60,7 +65,7 @@ class Pointer:
 
     def _row(self, query: str, *values: Any) -> Any:
         path = Path(self.uri.removeprefix("sqlite:///"))
-        if not path.exists():
+        if not self.exists:
             return None
         try:
             connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=TIMEOUT)

@@ -13,6 +13,7 @@ import uvicorn
 from ..config import OperationsConfig
 from ..errors import ProjectError
 from ..log import configure
+from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
 from .app import create_app
@@ -39,6 +40,18 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
+def _known(version: VersionId, paths: Paths, operations: OperationsConfig) -> bool:
+    """Whether the registry knows a version; where there is none, as in an image, whether it lies on disk."""
+    pointer = Pointer(paths, operations)
+    placed = (paths.serving / version.folder / artefact.FACTS).is_file()
+    try:
+        return pointer.facts(version) is not None or (placed and not pointer.exists)
+    except ProjectError:
+        if not placed:
+            raise
+        return True
+
+
 def serve(
     paths: Paths,
     operations: OperationsConfig,
@@ -50,7 +63,7 @@ def serve(
 ) -> None:
     """Serve until stopped. ``version`` pins one; without it the champion is followed."""
     configure(machine=True, level=logging.INFO)
-    if version is not None and Pointer(paths, operations).facts(version) is None:
+    if version is not None and not _known(version, paths, operations):
         raise ProjectError(f"there is no version {version}", hint="ml versions")
     shelf = Shelf(paths, operations, pinned=version)
     app = create_app(shelf, operations.model, operations.serving)
