@@ -244,6 +244,15 @@ def test_eight_processes_that_open_a_fresh_registry_at_once_all_find_it(project:
     assert len({out.strip() for out, _ in ended}) == 1
 
 
+def test_a_registry_that_is_gone_is_not_an_empty_one(trained: Project) -> None:
+    assert trained.ml("verify", "1").code == 0
+    shutil.rmtree(trained.paths.registry)
+    for verb in (["versions"], ["gate", "1"], ["rollback"]):
+        ran = trained.ml(*verb)
+        assert ran.code == 4 and "the registry is gone" in ran.err and "backup" in ran.err
+    assert not trained.paths.registry.exists()
+
+
 def test_a_registry_killed_in_its_making_is_made_again(project: Project) -> None:
     """The schema grows in a file of another name; what a kill leaves there is swept."""
     project.paths.registry.mkdir(parents=True)

@@ -15,7 +15,7 @@ from ..model.id import VersionId
 from ..paths import Paths
 from . import bundle
 from .registry import Registry
-from .tracking import experiment
+from .tracking import connect, experiment
 
 TAGGED = (
     "git_commit",
@@ -40,7 +40,7 @@ def register(folder: Path, paths: Paths, operations: OperationsConfig) -> tuple[
     this is called. So a training that was restored from a cache instead of being run gets its version too.
     """
     facts = artefact.read(folder)
-    registry = Registry(paths, operations)
+    registry = Registry(paths, operations, connect(paths))
     for listed in registry.versions(facts["model"]):
         if listed.facts.get("files") == facts["files"]:
             return listed.id, registry.facts(listed.id), False

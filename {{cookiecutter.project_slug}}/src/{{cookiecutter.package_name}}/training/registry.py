@@ -44,7 +44,7 @@ class Registry:
     def __init__(self, paths: Paths, operations: OperationsConfig, client: MlflowClient | None = None) -> None:
         self.paths = paths
         self.operations = operations
-        self.client = client or connect(paths)
+        self.client = client or connect(paths, new=False)
 
     def register(
         self, model: str, model_uri: str, model_id: str, run_id: str, facts: dict[str, Any], tags: dict[str, str]

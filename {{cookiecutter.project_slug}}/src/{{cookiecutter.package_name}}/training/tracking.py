@@ -29,13 +29,23 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 VARIABLE = "MLFLOW_TRACKING_URI"
+DATABASE = "mlflow.db"
 WHERE = "location.txt"
 
 
-def connect(paths: Paths) -> MlflowClient:
-    """A client on an initialised registry. Raises ProjectError (exit 4) when it cannot be reached."""
+def connect(paths: Paths, *, new: bool = True) -> MlflowClient:
+    """A client on an initialised registry. Raises ProjectError (exit 4) when it cannot be reached.
+
+    With ``new`` false one that is gone is not made anew: who only looks would be told that nothing was ever trained.
+    """
     given = os.environ.get(VARIABLE) or None  # empty, as in a bare line of .env, means not given
     uri = registry_uri(paths)
+    if given is None and not new and not (paths.registry / DATABASE).exists() and any(paths.serving.glob("*/*/")):
+        raise ProjectError(
+            f"the registry is gone: {paths.relative(paths.registry / DATABASE)} is lacking, though versions were served",
+            hint=f"restore it from its backup; to begin anew, remove {paths.relative(paths.serving)} too",
+            exit=Exit.UNAVAILABLE,
+        )
     try:
         if given is None:
             _initialise(paths)
@@ -78,7 +88,7 @@ def _initialise(paths: Paths) -> None:
     Eight processes that open a fresh database at once leave it unusable, and so does one killed in its migrations. So
     the schema is made under a lock, in a file of another name, and renamed when it is whole.
     """
-    database = paths.registry / "mlflow.db"
+    database = paths.registry / DATABASE
     artifacts = paths.registry / "artifacts"
     marker = paths.registry / WHERE
     paths.locks.mkdir(parents=True, exist_ok=True)
