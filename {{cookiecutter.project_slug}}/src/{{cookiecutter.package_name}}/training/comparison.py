@@ -18,7 +18,7 @@ from scipy.stats import norm, rankdata
 from ..spec import Task
 
 Z95 = 1.645
-"""One-sided 95%: one good model in twenty falls below it by chance, and one bad one in twenty passes at the tolerance."""
+"""One-sided 95%: an equal model falls below it once in twenty times, and one worse by the tolerance passes as often."""
 BOTH = 3.3
 """``2 · 1.645``: with this many standard errors between 0 and the tolerance, an equal model passes with 95%, and one
 that is worse by the tolerance is blocked with 95%."""
@@ -48,6 +48,23 @@ class Difference:
     def interval(self) -> tuple[float, float]:
         """90% interval of ``mean``: each end is the one-sided 95% bound that the rule looks at."""
         return self.mean - Z95 * self.error, self.mean + Z95 * self.error
+
+
+def comparable(metric: str, truth: np.ndarray) -> bool:
+    """Whether a difference on these rows has a standard error: from two rows, for AUC from two of each class."""
+    smallest = min(np.count_nonzero(truth == 1), np.count_nonzero(truth == 0)) if metric == "auc" else len(truth)
+    return bool(smallest >= 2)
+
+
+def _refuse(metric: str, truth: np.ndarray, *predictions: np.ndarray) -> None:
+    """Raise ValueError for what would be nonsense in silence: a NaN that counts as a no, or (n, 1) spread to (n, n)."""
+    if not comparable(metric, truth):
+        raise ValueError(f"{metric}: {len(truth)} rows are too few, or of one class: ask comparable() first")
+    for values in (truth, *predictions):
+        if values.shape != truth.shape:
+            raise ValueError(f"{metric}: predictions of shape {values.shape} for truth of shape {truth.shape}")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{metric}: {np.count_nonzero(~np.isfinite(values))} values are not finite")
 
 
 def row_scores(metric: str, truth: np.ndarray, predicted: np.ndarray, threshold: float) -> np.ndarray:
@@ -103,14 +120,18 @@ def delong(truth: np.ndarray, challenger: np.ndarray, champion: np.ndarray) -> D
 def compare(
     metric: str, truth: np.ndarray, challenger: np.ndarray, champion: np.ndarray, threshold: float
 ) -> Difference:
-    """Challenger minus champion in ``metric``, from predictions of shape (n,)."""
+    """Challenger minus champion in ``metric``, from predictions of shape (n,).
+
+    Raises ValueError for values that are not finite and for rows that are not ``comparable``.
+    """
+    _refuse(metric, truth, challenger, champion)
     if metric == "auc":
         return delong(truth, challenger, champion)
     return paired(row_scores(metric, truth, challenger, threshold), row_scores(metric, truth, champion, threshold))
 
 
 def judge(difference: Difference, tolerance: float) -> Verdict:
-    """PASS when a loss beyond ``tolerance`` is ruled out, FAIL when a loss is certain, else INCONCLUSIVE."""
+    """PASS when a loss beyond ``tolerance``, above 0, is ruled out, FAIL when a loss is certain, else INCONCLUSIVE."""
     low, high = difference.interval
     if low > -tolerance:
         return Verdict.PASS
@@ -123,7 +144,7 @@ def rows_needed(difference: Difference, tolerance: float) -> int:
 
 
 def slice_is_worse(difference: Difference, slices: int, material: float) -> bool:
-    """Whether a slice blocks: worse for certain though ``slices`` were looked at (Bonferroni), and by enough to matter."""
+    """Whether a slice blocks: worse for certain though ``slices`` were looked at (Bonferroni), and by enough to care."""
     z = float(norm.ppf(1 - 0.05 / slices))
     return difference.mean + z * difference.error < 0 and difference.mean < -material
 
@@ -134,12 +155,14 @@ def skill(
     """How much of the naive baseline's loss is gone, and the one-sided 95% margin by which that exceeds ``floor``.
 
     The loss of AUC is ``1 - AUC``, of accuracy the share of misses, and the others are losses themselves. A positive
-    margin says that the skill is above the floor for certain.
+    margin says that the skill is above the floor for certain. A baseline without loss leaves no skill to have: 0.
+    Raises ValueError as ``compare`` does.
     """
+    _refuse(metric, truth, predicted, naive)
     if metric == "auc":
         above = delong(truth, predicted, naive)
         naive_loss = 1 - _placements(truth, naive)[0]
-        return above.mean / naive_loss, above.mean - floor * naive_loss - Z95 * above.error
+        return above.mean / naive_loss if naive_loss else 0.0, above.mean - floor * naive_loss - Z95 * above.error
     loss: Callable[[np.ndarray], np.ndarray] = lambda values: (  # noqa: E731 - one line, used twice
         (1.0 if metric == "accuracy" else 0.0) - row_scores(metric, truth, values, threshold)
     )
