@@ -45,8 +45,8 @@ test-all: | $(UV)
 
 check: | $(UV)
 	$(UV) lock --check
-	$(RUN) ruff check hooks scripts tests
-	$(RUN) ruff format --check hooks scripts tests
+	$(RUN) ruff check hooks scripts tests tests/stand_ins/*
+	$(RUN) ruff format --check hooks scripts tests tests/stand_ins/*
 	$(RUN) pyrefly check
 	$(RUN) zizmor --offline --quiet $(foreach folder,$(WORKFLOWS),'$(folder)')
 
