@@ -5,18 +5,16 @@ in test_image.py) does natively what the Dockerfile says. Steps that use an acti
 run: checkout, setup-uv, attest.
 """
 
-import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import bump
 import pytest
 import run_workflow
-from conftest import FORTY, ROOT, Project, git, run
+from conftest import ROOT, Project, git, run
 from run_workflow import parse
 
 OWN = {"actions/attest"}  # in a project only: moved by hand, and by the project's own Dependabot
@@ -273,20 +271,3 @@ def test_the_runner_hands_outputs_on_and_believes_only_what_it_was_told(tmp_path
         "told",
         "summary  **all** fine",
     ]
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("workflow")
-def test_every_step_of_a_projects_ci_runs_in_a_clean_clone(repository: Callable[..., Project]):
-    project = repository(project_name=FORTY)  # so that the project's tests also run under a long name
-    done = run(sys.executable, str(RUNNER), str(project.path), cwd=ROOT)
-    steps = list(run_workflow.steps(parse(project.text(".github/workflows/ci.yml"))))
-    commands = [step.command for step in steps if step.command]
-    assert [line.split()[0] for line in commands] == ["uv"] * len(commands)
-    for step in steps:
-        said = "skipped" if step.skipped else "ok"
-        assert re.search(rf"^{said} +{re.escape(f'{step.job} / {step.name}')}", done.stdout, flags=re.M)
-    assert len([line for line in done.stdout.splitlines() if line.startswith("skipped ")]) == 2, (
-        "the two actions"
-    )
-    assert json.loads(project.text(".template.json"))["cookiecutter"]["project_name"] == FORTY

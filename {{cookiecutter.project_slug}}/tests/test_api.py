@@ -50,7 +50,12 @@ def point(project: Project, version: str) -> None:
     """Move the champion without replaying the proof: these tests watch what the server does with it."""
     registry = registry_of(project)
     champion.promote(
-        registry, parse(version, "hours"), lambda id: str(registry.fetch(id)), now=datetime.now(UTC), why=""
+        registry,
+        parse(version, "hours"),
+        lambda id: str(registry.fetch(id)),
+        now=datetime.now(UTC),
+        why="a test",
+        force=True,
     )
 
 
@@ -517,7 +522,7 @@ def test_a_server_on_an_mlflow_server_follows_it_over_http(ingested: Project, mo
         ran = ingested.ml("train", "--config", "configs/hours.yaml")
         assert ran.code == 0, ran.err
         assert not ingested.paths.registry.exists(), "nothing of it is local"
-        ran = ingested.ml("promote", "1")
+        ran = ingested.overrule("1")
         assert ran.code == 0, ran.err
         assert pointer.champion("hours") == VersionId("hours", 1)
         assert pointer.facts(VersionId("hours", 1)) == registry_of(ingested).facts(VersionId("hours", 1))

@@ -65,16 +65,16 @@ def test_nothing_to_roll_back_to_is_said(history: list[tuple[str, int]]) -> None
 
 def test_promote_and_rollback_move_the_alias_and_keep_the_history(trained: Project) -> None:
     assert trained.ml("train", "--config", "configs/hours.yaml").code == 0
-    first = trained.ml("promote", "1", "--reason", "first version")
+    first = trained.overrule("1", "first version")
     assert first.code == 0 and "reproduced" in first.out
-    assert trained.ml("promote", "hours/2").code == 0
+    assert trained.overrule("hours/2", "fresher data").code == 0
     back = trained.ml("rollback", "--reason", "wrong for the harbour", "--json")
     assert back.code == 0 and back.json["version"] == "hours/1"
     said = trained.ml("versions", "--json").json
     assert [(item["version"], item["champion"]) for item in said["versions"]] == [("hours/2", False), ("hours/1", True)]
     assert [(move["verb"], move["version"], move["why"]) for move in said["history"]] == [
         ("promote", "hours/1", "first version"),
-        ("promote", "hours/2", ""),
+        ("promote", "hours/2", "fresher data"),
         ("rollback", "hours/1", "wrong for the harbour"),
     ]
     assert [move["to"] for move in said["history"]] == [said["history"][1]["from"], said["history"][2]["from"], None]
@@ -85,7 +85,7 @@ def test_promote_and_rollback_move_the_alias_and_keep_the_history(trained: Proje
 
 
 def test_promoting_the_champion_again_changes_nothing(trained: Project) -> None:
-    assert trained.ml("promote", "1").code == 0
+    assert trained.overrule("1").code == 0
     again = trained.ml("promote", "1")
     assert again.code == 0 and "is the champion already" in again.out
     assert len(trained.ml("versions", "--json").json["history"]) == 1
@@ -117,7 +117,7 @@ def test_a_failed_proof_moves_nothing(trained: Project) -> None:
         raise ProjectError("the proof fails")
 
     with pytest.raises(ProjectError, match="the proof fails"):
-        champion.promote(registry, VersionId("hours", 1), fails, now=DAY, why="")
+        champion.promote(registry, VersionId("hours", 1), fails, now=DAY, why="a test", force=True)
     assert registry.champion("hours") is None
     assert champion.history(registry, "hours") == []
 
@@ -133,9 +133,9 @@ def test_a_crash_between_the_record_and_the_alias_is_completed_by_the_next_call(
 
         broken.setattr(registry.client, "set_registered_model_alias", crash)
         with pytest.raises(KeyboardInterrupt):
-            champion.promote(registry, VersionId("hours", 1), trust, now=DAY, why="first")
+            champion.promote(registry, VersionId("hours", 1), trust, now=DAY, why="first", force=True)
     assert registry.champion("hours") is None
-    champion.promote(registry, VersionId("hours", 1), trust, now=DAY.replace(day=4), why="again")
+    champion.promote(registry, VersionId("hours", 1), trust, now=DAY.replace(day=4), why="again", force=True)
     assert registry.champion("hours") == VersionId("hours", 1)
     assert [(move.at, move.why) for move in champion.history(registry, "hours")] == [(DAY, "first")]
 
@@ -199,7 +199,7 @@ def test_the_run_in_mlflow_has_the_figures_a_person_looks_for(shared_trained: Pr
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["copied", "renamed"])
 def test_a_project_that_moved_works_and_never_reads_its_original(trained: Project, tmp_path: Path, how: str) -> None:
-    assert trained.ml("promote", "1").code == 0
+    assert trained.overrule("1").code == 0
     there = tmp_path / "a copy, größer 100%"
     if how == "copied":
         moved = trained.copy(there)
@@ -209,9 +209,9 @@ def test_a_project_that_moved_works_and_never_reads_its_original(trained: Projec
         trained.paths.root.rename(there)
         moved = Project(there)
     shutil.rmtree(moved.paths.serving)
-    assert moved.ml("promote", "1").code == 0, "the version is fetched from the registry that moved along"
+    assert moved.overrule("1").code == 0, "the version is fetched from the registry that moved along"
     assert moved.ml("train", "--config", "configs/hours.yaml").code == 0
-    assert moved.ml("promote", "2").code == 0
+    assert moved.overrule("2").code == 0
     assert not trained.paths.registry.exists()
 
 

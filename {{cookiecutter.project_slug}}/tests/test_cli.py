@@ -86,6 +86,10 @@ def test_the_example_in_a_help_names_options_that_exist(verb: str) -> None:
 EMPTY = {
     "train": (["--config", "configs/smoke.yaml"], 4, "no data yet"),
     "promote": (["1"], 2, "hours has no version 1"),
+    "gate": (["1"], 2, "hours has no version 1"),
+    "verify": (["1"], 2, "hours has no version 1"),
+    "dataset": (["--config", "configs/smoke.yaml", "--output", "dataset.parquet"], 4, "no data yet"),
+    "register": (["nowhere"], 4, "no trained version in nowhere"),
     "rollback": ([], 1, "nothing to roll back to"),
     "versions": ([], 0, ""),
     "serve": (["--version", "1"], 2, "there is no version hours/1"),

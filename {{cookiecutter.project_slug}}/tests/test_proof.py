@@ -110,7 +110,7 @@ def test_a_changed_file_is_refused_before_a_byte_of_it_is_unpickled(trained: Pro
 
     target = stored(trained) / artefact.PICKLE
     target.write_bytes(pickle.dumps(Trap()))
-    assert_refused(trained.ml("promote", "1"), "model.pkl has sha256", "registered was")
+    assert_refused(trained.overrule("1"), "model.pkl has sha256", "registered was")
     assert not trap.exists()
     assert trained.ml("versions", "--json").json["history"] == []
 
@@ -144,7 +144,7 @@ def test_a_rotten_copy_is_fetched_again(trained: Project) -> None:
 
 def test_another_python_minor_is_refused(trained: Project) -> None:
     set_facts(trained, "hours/1", python="3.9")
-    assert_refused(trained.ml("promote", "1"), "trained under Python 3.9", "this is Python 3.1")
+    assert_refused(trained.overrule("1"), "trained under Python 3.9", "this is Python 3.1")
 
 
 def test_feature_code_edited_in_the_registry_is_refused_though_its_hash_was_rewritten(trained: Project) -> None:
@@ -152,7 +152,7 @@ def test_feature_code_edited_in_the_registry_is_refused_though_its_hash_was_rewr
     features = next((folder / "code").iterdir()) / "features.py"
     features.write_text(features.read_text(encoding="utf-8").replace("np.sqrt(", "1.0001 * np.sqrt("), encoding="utf-8")
     set_facts(trained, "hours/1", files=artefact.digests(folder))
-    assert_refused(trained.ml("promote", "1"), "holds source whose name would be transform_")
+    assert_refused(trained.overrule("1"), "holds source whose name would be transform_")
 
 
 def test_a_missing_library_is_named(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_a_library_that_computes_something_else_is_refused(
     bump = "import numpy as np\nroot = np.sqrt\nnp.sqrt = lambda x: root(x) * (1 + 1e-12)\n"
     (tmp_path / "sitecustomize.py").write_text(bump, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert_refused(trained.ml("promote", "1"), "proof failed", "most in root_distance", "instead of", "difference")
+    assert_refused(trained.overrule("1"), "proof failed", "most in root_distance", "instead of", "difference")
 
 
 @pytest.fixture

@@ -51,4 +51,4 @@ def test_a_killed_training_leaves_whole_versions_only(
     assert again.code == 0, again.err
     assert f"version smoke/{registered + 1}" in again.out
     for number in range(1, registered + 2):
-        assert ingested.ml("promote", f"smoke/{number}").code == 0
+        assert ingested.overrule(f"smoke/{number}").code == 0

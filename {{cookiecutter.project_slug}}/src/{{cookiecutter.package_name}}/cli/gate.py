@@ -13,6 +13,7 @@ from .models import named, open_registry
 from .root import EVERY_DAY, MODELS, Day, Json, app
 
 if TYPE_CHECKING:
+    from ..model.id import VersionId
     from ..training.verdict import GateReport
 
 STYLES = {"PASS": "bold green", "FIRST": "bold green"}
@@ -20,9 +21,11 @@ STYLES = {"PASS": "bold green", "FIRST": "bold green"}
 
 @app.command(rich_help_panel=EVERY_DAY)
 def gate(
-    version: Annotated[str | None, typer.Argument(help="The challenger.")] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION|FOLDER]", help="The challenger, registered or just trained.")
+    ] = None,
     against: Annotated[
-        str | None, typer.Option("--against", metavar="VERSION", help="Another version than the champion.")
+        str | None, typer.Option("--against", metavar="VERSION|FOLDER", help="Another one than the champion.")
     ] = None,
     base: Annotated[
         str | None, typer.Option("--base", metavar="COMMIT", help="Compare this checkout with a commit; see --config.")
@@ -38,27 +41,29 @@ def gate(
 ) -> None:
     """Challenger against champion on the same rows: PASS, FAIL, INCONCLUSIVE, FIRST or NOT RUN.
 
-    --date is the last day whose labels may be used, by default the newest ingested one. With --base a commit is rebuilt
-    with its own lock and nothing is registered: what CI does with a pull request.
+    --date is the last day whose labels may be used, by default the newest ingested one. With --base, what the window
+    lacks is ingested, a commit is rebuilt with its own lock, and nothing is registered: so CI judges a pull request.
     Example: ml gate 3
     Example: ml gate --base main --config configs/v1.yaml
     """
     as_of = day.date() if day else None
     if base is not None and config is not None and version is None and against is None:
+        from ..clock import now
         from ..paths import find
         from ..training.contest import of_checkout
 
         with console.working("gate") as report:
-            said = of_checkout(config, base, find(), as_of=as_of, report=report)
+            said = of_checkout(config, base, find(), as_of=as_of, now=now(), report=report)
         following = [] if said.exit else ["git push"]
     elif version is not None and base is None and config is None:
-        challenger, other = named(version), named(against) if against else None
+        challenger, other = _meant(version), _meant(against) if against else None
         from ..training.contest import of_version
 
         registry, _ = open_registry()
         with console.working(f"gate {challenger}") as report:
             said = of_version(registry, challenger, other, as_of=as_of, report=report)
-        following = [f"ml promote {challenger}"] if not said.exit else ["ml versions"]
+        onward = f"ml register {challenger}" if isinstance(challenger, Path) else f"ml promote {challenger}"
+        following = ["ml versions"] if said.exit else [onward]
     else:
         raise ProjectError(
             "what against what? a version against the champion, or this checkout against a commit",
@@ -72,6 +77,11 @@ def gate(
         _show(said)
         console.following(*following)
     raise typer.Exit(int(said.exit))
+
+
+def _meant(text: str) -> VersionId | Path:
+    """A folder that holds a trained version, or the ID of a registered one."""
+    return Path(text) if (Path(text) / "facts.json").is_file() else named(text)
 
 
 def _show(said: GateReport) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,14 @@ import numpy as np
 import polars as pl
 from pydantic import ValidationError
 
-from ..config import GateConfig, ModelConfig, load_model
+from ..clock import days
+from ..config import GateConfig, ModelConfig, load_model, load_operations
 from ..contract import CONTRACT
-from ..data.dataset import SPLIT, Dataset, build
+from ..data.dataset import SPLIT, Dataset, Window, build
+from ..data.ingest import ingest_days
+from ..data.store import Store
 from ..errors import Exit, ProjectError
+from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
 from . import gate, provenance
@@ -29,38 +33,46 @@ from .verdict import GateReport, not_run
 
 
 def of_version(
-    registry: Registry, version: VersionId, against: VersionId | None, *, as_of: date | None, report: Report
+    registry: Registry,
+    challenger: VersionId | Path,
+    against: VersionId | Path | None,
+    *,
+    as_of: date | None,
+    report: Report,
 ) -> GateReport:
-    """A registered version against the champion, or ``against``; what it says is kept beside the version.
+    """A trained version against the champion, or ``against``; either is registered, or a folder of `ml train --output`.
 
-    Raises ProjectError for a version that has no gate, that is the champion itself, or that cannot be loaded.
+    What is said of a registered version is kept beside it. Raises ProjectError for a version that has no gate, that is
+    the champion itself, or that cannot be loaded.
     """
-    facts = registry.facts(version)
-    config, rules = _rules(facts, str(version))
-    champion = against or registry.champion(version.model)
-    if champion == version:
+    ours = _contender(registry, challenger)
+    config, rules = _rules(ours.facts, ours.name)
+    champion = against or registry.champion(config.name)
+    if champion == challenger:
         raise ProjectError(
-            f"{version} is the champion: compared with itself it always passes",
-            hint=f"ml gate {version} --against VERSION, or gate the next one",
+            f"{ours.name} is the champion: compared with itself it always passes",
+            hint=f"ml gate {ours.name} --against VERSION, or gate the next one",
         )
-    challenger = _placed(registry, version, facts)
-    theirs = _placed(registry, champion, registry.facts(champion)) if champion else None
+    theirs = _contender(registry, champion) if champion else None
     try:
         report("freeze the evaluation rows")
-        rows = _rows(config, registry.paths, [facts] + ([theirs.facts] if theirs else []), as_of)
+        rows = _rows(config, registry.paths, [ours.facts] + ([theirs.facts] if theirs else []), as_of)
     except ProjectError as missing:
         if missing.exit is not Exit.UNAVAILABLE:
             raise
-        said = not_run(str(version), str(champion) if champion else None, str(missing))
+        said = not_run(ours.name, theirs.name if theirs else None, str(missing))
     else:
         report("score")
         lock = str(provenance.facts(registry.paths)["lock_sha256"])
-        said = gate.run(config, rules, challenger, theirs, rows, lock=lock)
-    registry.remember(version, GATE, json.dumps(said.brief()))
+        said = gate.run(config, rules, ours, theirs, rows, lock=lock)
+    if isinstance(challenger, VersionId):
+        registry.remember(challenger, GATE, json.dumps(said.brief()))
     return said
 
 
-def of_checkout(config_path: Path, revision: str, paths: Paths, *, as_of: date | None, report: Report) -> GateReport:
+def of_checkout(
+    config_path: Path, revision: str, paths: Paths, *, as_of: date | None, now: datetime, report: Report
+) -> GateReport:
     """What this checkout trains against what commit ``revision`` trains, on the same rows; nothing is registered.
 
     The commit is rebuilt in a worktree with its own lock. FIRST when it has no such config; NOT RUN when the data are
@@ -70,6 +82,7 @@ def of_checkout(config_path: Path, revision: str, paths: Paths, *, as_of: date |
     rules = _required(config.gate, str(config_path))
     with tempfile.TemporaryDirectory(prefix="ml-head-") as folder:
         try:
+            _bring(config, paths, as_of, now, report)
             report("train this checkout")
             _, facts = train_into(Path(folder) / "head", config_path, paths, as_of=as_of, report=report)
             day = date.fromisoformat(facts["window"]["as_of"])
@@ -82,6 +95,19 @@ def of_checkout(config_path: Path, revision: str, paths: Paths, *, as_of: date |
             if missing.exit is not Exit.UNAVAILABLE:
                 raise
             return not_run("this checkout", revision, str(missing))
+
+
+def _bring(config: ModelConfig, paths: Paths, as_of: date | None, now: datetime, report: Report) -> None:
+    """Ingest what the window that ends ``as_of`` lacks. Raises the first refusal, or exit 4 for what is not there."""
+    if as_of is None:
+        return
+    store = Store(paths)
+    present = set.intersection(*(set(store.days(table)) for table in CONTRACT.tables))
+    first = Window.needed(as_of, config.data, CONTRACT).train_first
+    lacking = [day for day in days(first, as_of) if day not in present]
+    _, failed = ingest_days(lacking, CONTRACT, load_operations(paths.operations), paths, now, report)
+    if failed:
+        raise min(failed, key=lambda error: error.exit)
 
 
 def _required(rules: GateConfig | None, whose: str) -> GateConfig:
@@ -104,8 +130,11 @@ def _rules(facts: dict[str, Any], name: str) -> tuple[ModelConfig, GateConfig]:
     return config, _required(config.gate, f"the config of {name}")
 
 
-def _placed(registry: Registry, version: VersionId, facts: dict[str, Any]) -> Contender:
-    return Contender(str(version), registry.fetch(version), facts, sys.executable)
+def _contender(registry: Registry, which: VersionId | Path) -> Contender:
+    if isinstance(which, Path):
+        return Contender(which.as_posix(), which, artefact.read(which), sys.executable)
+    facts = registry.facts(which)
+    return Contender(str(which), registry.fetch(which), facts, sys.executable)
 
 
 def _rows(config: ModelConfig, paths: Paths, trained: list[dict[str, Any]], as_of: date | None) -> Rows:
