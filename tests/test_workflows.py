@@ -1,8 +1,8 @@
 """Workflows follow their schema, give nothing away, and each of their commands runs.
 
 In a clean clone, in order, for real, but for the programs in tests/stand_ins: `docker` (for release.yml, in
-test_image.py) does natively what the Dockerfile says; `gh` is GitHub's own. Steps that use an action do not run
-either: they are listed as skipped.
+test_image.py) does natively what the Dockerfile says; `gh` is GitHub's own. Steps that use an action do not
+run either: they are listed as skipped.
 """
 
 import re
