@@ -1,5 +1,6 @@
 """A generated project holds up to its own checks: nothing is mended first."""
 
+import hashlib
 import json
 import subprocess
 import time
@@ -89,6 +90,24 @@ def test_a_badly_formatted_file_does_not_get_past_the_hooks(repository: Reposito
     done = project.run("uv", "run", "--locked", "pre-commit", "run", env=env, check=False)
     assert done.returncode != 0
     assert "`os` imported but unused" in done.stdout and "files were modified by this hook" in done.stdout
+
+
+def test_a_commit_with_a_secret_is_refused(repository: Repository, tmp_path: Path):
+    """The hook, installed as the README of pre-commit says; tests/test_secrets.py has the kinds."""
+    project = repository()
+    env = {"PRE_COMMIT_HOME": str(tmp_path / "pre-commit")}
+    project.run("uv", "run", "--locked", "pre-commit", "install", env=env)
+    words = "RSA PRIVATE" + " KEY"
+    body = "\n".join(hashlib.sha256(str(n).encode()).hexdigest() for n in range(25))
+    leak = f"-----BEGIN {words}-----\nMII{body}\n-----END {words}-----\n"
+    (project.path / "deploy.pem").write_text(leak, encoding="utf-8")
+    before = git(project, "rev-parse", "HEAD")
+    git(project, "add", "--all")
+    who = ["-c", "user.name=Ada Example", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"]
+    done = project.run("git", *who, "commit", "--message", "Oops", env=env, check=False)
+    assert done.returncode != 0 and "no secret in what is committed" in done.stdout
+    assert "deploy.pem" in done.stdout and body[:64] not in done.stdout
+    assert git(project, "rev-parse", "HEAD") == before
 
 
 @contextmanager

@@ -3,6 +3,8 @@ r"""Everything in the image, as CycloneDX 1.5: uv's list of the Python packages,
     uv export --locked --no-default-groups --format cyclonedx1.5 --output-file sbom.json
     dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\n' > debian.txt      (inside the image)
     uv run python ci/sbom.py sbom.json debian.txt hours/3
+
+The first file is read and written again with the rest in it.
 """
 
 from __future__ import annotations

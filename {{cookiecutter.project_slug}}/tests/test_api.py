@@ -368,6 +368,28 @@ def test_serving_a_version_that_does_not_exist_fails_at_once(trained: Project) -
     assert ran.code == 2 and "there is no version hours/9" in ran.err
 
 
+@pytest.mark.parametrize(("registry", "known"), [("gone", True), ("broken", True), ("another", False)])
+def test_a_pinned_version_on_disk_starts_where_there_is_no_registry(
+    trained: Project, registry: str, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an image. A registry that answers and does not know the version is believed."""
+    registry_of(trained).fetch(VersionId("hours", 1))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        serve = ("serve", "--port", str(taken.getsockname()[1]), "--version")
+        assert "cannot listen" in trained.ml(*serve, "hours/1").err
+        if registry == "broken":
+            (trained.paths.registry / "mlflow.db").write_bytes(b"no database any more")
+        elif registry == "another":
+            shutil.rmtree(trained.paths.registry)
+            assert trained.ml("versions").code == 0
+        else:
+            shutil.rmtree(trained.paths.registry)
+            assert "there is no version hours/2" in trained.ml(*serve, "hours/2").err
+        said = trained.ml(*serve, "hours/1")
+    # it gets as far as the port that is taken
+    assert ("cannot listen" if known else "there is no version hours/1") in said.err
+
+
 def test_a_registry_that_cannot_be_followed_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://somewhere/mlflow")
     ran = project.ml("serve", "--port", "0")

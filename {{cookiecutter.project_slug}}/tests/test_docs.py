@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from {{cookiecutter.package_name}}.cli import app
 
@@ -68,6 +69,40 @@ def test_the_readme_names_what_is_yours():
     first_screen = "\n".join(README.read_text(encoding="utf-8").splitlines()[:40])
     named = QUOTED.findall(first_screen)
     assert [path for path in yours if path.relative_to(package).as_posix() not in named] == []
+
+
+CHECKLIST = ROOT / ".github" / "pull_request_template.md"
+
+
+def unproven(checklist: str) -> list[str]:
+    """Lines of a checklist that name no check, or one that does not exist, without saying that a person looks."""
+    package, workflows = ROOT / "src" / PACKAGE, ROOT / ".github" / "workflows"
+    wrong = []
+    for line in re.findall(r"^- \[ \] .*$", checklist, flags=re.MULTILINE):
+        claim, arrow, proof = line.partition(" → ")
+        names = QUOTED.findall(proof)
+        if not arrow or not (names or "by eye" in proof):
+            wrong.append(line)
+        for name in names:
+            workflow, colon, step = name.partition(": ")
+            if colon:
+                jobs = yaml.safe_load((workflows / workflow).read_text(encoding="utf-8"))["jobs"].values()
+                there = any(step == found.get("name") for job in jobs for found in job["steps"])
+            elif name.startswith("ml "):
+                there = name.split()[1] in COMMANDS
+            else:
+                there = bool([*ROOT.glob(name), *package.glob(name)])
+            if not there:
+                wrong.append(f"{claim}: there is no {name}")
+    return wrong
+
+
+def test_every_line_of_the_checklist_is_proven_by_something_that_exists():
+    text = CHECKLIST.read_text(encoding="utf-8")
+    assert len(re.findall(r"^- \[ \] ", text, flags=re.MULTILINE)) >= 20
+    assert unproven(text) == []
+    for proof in ("", " → tests", " → `ml nothing`", " → `tests/test_nothing.py`", " → `ci.yml: Nothing`"):
+        assert len(unproven(f"- [ ] It is fine{proof}")) == 1
 
 
 @pytest.mark.slow
