@@ -46,13 +46,8 @@ test-all: | $(UV)
 
 check: | $(UV)
 	$(UV) lock --check
-<<<<<<< HEAD
-	$(RUN) ruff check benchmarks hooks scripts tests
-	$(RUN) ruff format --check benchmarks hooks scripts tests
-=======
-	$(RUN) ruff check hooks scripts tests tests/stand_ins/*
-	$(RUN) ruff format --check hooks scripts tests tests/stand_ins/*
->>>>>>> h2
+	$(RUN) ruff check benchmarks hooks scripts tests tests/stand_ins/*
+	$(RUN) ruff format --check benchmarks hooks scripts tests tests/stand_ins/*
 	$(RUN) pyrefly check
 	$(RUN) zizmor --offline --quiet $(foreach folder,$(WORKFLOWS),'$(folder)')
 

@@ -92,9 +92,7 @@ def by_slice(
         inside += [(column, str(level), names == level) for level in np.unique(names)]
 
     def judged(mask: np.ndarray) -> bool:
-        # DeLong needs two of each class
-        both = gate.metric != "auc" or min(rows.truth[mask].sum(), (1 - rows.truth[mask]).sum()) > 1
-        return theirs is not None and mask.sum() >= ENOUGH and bool(both)
+        return theirs is not None and mask.sum() >= ENOUGH and comparison.comparable(gate.metric, rows.truth[mask])
 
     count = sum(judged(mask) for _, _, mask in inside)
     found = []
