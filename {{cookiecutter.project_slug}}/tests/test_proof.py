@@ -45,10 +45,10 @@ def facts_of(place: Path) -> dict[str, Any]:
 
 def stored(project: Project, version: str = "hours/1") -> Path:
     """The version's files in the registry itself."""
-    listed = project.ml("versions", "--model", version.partition("/")[0], "--json").json["versions"]
-    run = next(item["run_id"] for item in listed if item["version"] == version)
-    folders = (project.paths.registry / "artifacts" / "models").glob("*/artifacts")
-    return next(folder for folder in folders if run in (folder / "MLmodel").read_text(encoding="utf-8"))
+    registry, id = registry_of(project), parse(version, "hours")
+    source = registry.client.get_model_version(registry.operations.registered(id.model), str(id.number)).source
+    assert source is not None
+    return project.paths.registry / "artifacts" / "models" / source.removeprefix("models:/") / "artifacts"
 
 
 def set_facts(project: Project, version: str, **changed: Any) -> None:

@@ -42,7 +42,7 @@ def connect(paths: Paths, *, new: bool = True) -> MlflowClient:
     uri = registry_uri(paths)
     if given is None and not new and not (paths.registry / DATABASE).exists() and any(paths.serving.glob("*/*/")):
         raise ProjectError(
-            f"the registry is gone: {paths.relative(paths.registry / DATABASE)} is lacking, though versions were served",
+            f"the registry is gone: {paths.relative(paths.registry / DATABASE)} is lacking, and versions were served",
             hint=f"restore it from its backup; to begin anew, remove {paths.relative(paths.serving)} too",
             exit=Exit.UNAVAILABLE,
         )
