@@ -115,6 +115,12 @@ def refused(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return ask
 
 
+def clean_copy(folder: Path) -> Path:
+    """The template as a clone of it would be: without what running it made."""
+    left_out = shutil.ignore_patterns(*MADE_BY_RUNNING, "scratch", ".tools")
+    return Path(shutil.copytree(ROOT, folder, ignore=left_out))
+
+
 @pytest.fixture(scope="session")
 def default(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project with the default answers. Look, do not touch."""
@@ -145,9 +151,8 @@ def repository(bake: Bake) -> Callable[..., Project]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The template as a clone of it would be: without what running it made."""
-    left_out = shutil.ignore_patterns(*MADE_BY_RUNNING, "scratch", ".tools")
-    return Path(shutil.copytree(ROOT, tmp_path / "checkout", ignore=left_out))
+    """The template as a clone of it would be."""
+    return clean_copy(tmp_path / "checkout")
 
 
 def git(project: Project, *words: str) -> str:
