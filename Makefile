@@ -60,7 +60,7 @@ bench: | $(UV)
 	$(RUN) python benchmarks/one_row/run.py
 
 bump: | $(UV)
-	$(RUN) python scripts/bump.py
+	$(RUN) python scripts/bump.py $(BUMP)
 
 # `--target` and not a virtual environment: some systems ship python3 without venv.
 $(CURDIR)/.tools/bin/uv:

@@ -16,6 +16,7 @@ from updating import (
     SECOND,
     YOURS,
     Updated,
+    own_settings,
     put,
     swap,
     two_releases,
@@ -25,13 +26,6 @@ from updating import (
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uv is played by a script of the shell")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-
-
-def own_settings(folder: Path) -> dict[str, str]:
-    """cookiecutter's own files stay in the test's folder."""
-    file = folder / "settings.yaml"
-    file.write_text(f"replay_dir: '{folder}/replay'\ncookiecutters_dir: '{folder}/templates'\n")
-    return {"COOKIECUTTER_CONFIG": str(file)}
 
 
 @pytest.fixture
@@ -184,14 +178,19 @@ def test_a_conflict_is_said_and_leads_back(updated: Updated, template: Project):
     assert project.text(ENGINE).endswith("# my own last line\n") and not (project.path / "NEWS.md").exists()
 
 
-def test_a_file_in_the_way_is_not_passed_over(updated: Updated, template: Project):
-    """cruft then applies what it can, says so in passing, and ends well."""
+def test_what_finds_no_place_is_not_passed_over(updated: Updated, template: Project):
+    """Without the old text git cannot merge, leaves out a file that is in the way, and cruft ends well."""
     project = updated.project
     put(project.path / "NEWS.md", "My news.\n")
-    commit(project, "My news")
+    put(project.path / ENGINE, project.text(ENGINE) + "\n# my own last line\n")
+    shutil.rmtree(project.path / ".git")
+    git(project, "init", "--quiet", "--initial-branch", "main")
+    commit(project, "First committed after the edits")
     code, said = updated.update("--template", str(template.path))
-    assert code == 1 and "NEWS.md" in said and "to go back: " in said
-    assert updated.asked_of_uv() == []
+    assert code == 1
+    assert f"changed the same lines:\n  {ENGINE}.rej\n" in said
+    assert "could not be put in place:\n  NEWS.md: already exists in working directory\n" in said
+    assert updated.asked_of_uv() == [] and project.text("NEWS.md") == "My news.\n"
 
 
 Break = Callable[[Updated], None]

@@ -27,6 +27,13 @@ def swap(path: Path, old: str, new: str) -> None:
     put(path, text.replace(old, new, 1))
 
 
+def own_settings(folder: Path) -> dict[str, str]:
+    """cookiecutter's own files stay in the test's folder."""
+    file = folder / "settings.yaml"
+    file.write_text(f"replay_dir: '{folder}/replay'\ncookiecutters_dir: '{folder}/templates'\n")
+    return {"COOKIECUTTER_CONFIG": str(file)}
+
+
 def release(template: Project, tag: str) -> None:
     """Commit and tag everything as this release."""
     put(
@@ -104,6 +111,7 @@ def with_cruft(template: Project, folder: Path, settings: dict[str, str], tag: s
 
 def with_cookiecutter(template: Project, folder: Path, settings: dict[str, str], tag: str) -> Project:
     """Plain cookiecutter, which notes no address."""
+    folder.mkdir(exist_ok=True)
     git(template, "checkout", "--quiet", tag)
     made = ["--no-input", "--output-dir", str(folder), str(template.path), "project_name=Forty two"]
     run(sys.executable, "-m", "cookiecutter", *made, cwd=folder, env=settings)

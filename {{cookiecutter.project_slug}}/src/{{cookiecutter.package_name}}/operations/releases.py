@@ -23,7 +23,11 @@ GIT_SETTINGS = {"apply.whitespace": "nowarn", "core.autocrlf": "false", "merge.c
 def run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a program in ``folder`` to its end, whatever its exit code. ProjectError where there is no such program."""
     kept = {name: value for name, value in environ.items() if name not in NOT_OURS}
-    kept["_TYPER_STANDARD_TRACEBACK"] = "1"  # cruft's, without a drawn box around it
+    kept |= {
+        "LANGUAGE": "en",  # what git says is read
+        "PYTHONUTF8": "1",  # cruft names no encoding
+        "_TYPER_STANDARD_TRACEBACK": "1",  # cruft's, without a drawn box around it
+    }
     kept["GIT_CONFIG_COUNT"] = str(len(GIT_SETTINGS))
     for number, (name, value) in enumerate(GIT_SETTINGS.items()):
         kept |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}

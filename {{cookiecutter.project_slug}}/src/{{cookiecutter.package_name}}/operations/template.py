@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,7 +21,7 @@ from typing import Any
 from ..errors import Exit, ProjectError
 from .link import LINK, YOURS, address_of, commit_of, is_yours, kept_files, read, write
 from .releases import Template, last_lines, run
-from .tree import BACK, ON, changes, conflicts, must_be_clean, must_be_whole
+from .tree import BACK, ON, changes, must_be_clean, must_be_whole
 
 CRUFT = ["--from", "cruft==2.16.0", "--with", "cookiecutter==2.7.1", "cruft"]
 """What the template's tests update with. Not in the project's lock: it is needed a few times a year."""
@@ -70,13 +71,16 @@ def update(root: Path, step: Step, *, to: str | None = None, address: str | None
                 "context": {"cookiecutter": context},
                 "directory": None,
             } | state
-            _apply(root, [*cruft, "update", "-y", "--allow-untracked-files", "--checkout", name], template, state, kept)
-        must_be_whole(root)
+            said = _apply(
+                root, [*cruft, "update", "-y", "--allow-untracked-files", "--checkout", name], template, state, kept
+            )
+        must_be_whole(root, said)
         with step("lock"):
             result.lock = _lock(root, template, old, new, made["cookiecutter"]["project_slug"])
     with step("install"):
-        # not the project itself, which is installed as a link: on Windows the `ml` that runs cannot be replaced
-        done = run([_uv(), "sync", "--locked", "--inexact", "--no-install-project"], root)
+        # The `ml` that runs cannot be replaced on Windows; it is a link to the files, which are new already.
+        own = Path(sys.prefix).resolve() == (root / ".venv").resolve()
+        done = run([_uv(), "sync", "--locked", *(["--inexact", "--no-install-project"] if own else [])], root)
         _must_have_worked(done, "the release is in the files and locked, but does not install")
     with step("test"):
         done = run([_uv(), "run", "--no-sync", "pytest", "-q"], root)
@@ -108,8 +112,8 @@ def _cruft(root: Path, step: Step) -> list[str]:
     return command
 
 
-def _apply(root: Path, command: list[str], template: Template, state: dict[str, Any], kept: list[str] | None) -> None:
-    """Let cruft merge. It reads the clone at hand; the project remembers the address that it came from."""
+def _apply(root: Path, command: list[str], template: Template, state: dict[str, Any], kept: list[str] | None) -> str:
+    """Let cruft merge, and return what it said. It reads the clone at hand; the project remembers the address."""
     link = root / LINK
     linked = link.exists()
     if not linked:
@@ -125,14 +129,7 @@ def _apply(root: Path, command: list[str], template: Template, state: dict[str, 
     if kept is None:
         del state["skip"]  # pyproject.toml has the list from now on
     write(link, state)
-    troubles = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    if troubles and not conflicts(root):
-        listed = "\n".join(f"  {line}" for line in troubles)
-        raise ProjectError(
-            f"cruft could not apply the release, or not all of it:\n{listed}",
-            hint=f"{BACK}; move what is in the way, commit, and run it again",
-            exit=Exit.SAID_NO,
-        )
+    return done.stderr
 
 
 def _without_traceback(done: CompletedProcess[str]) -> CompletedProcess[str]:

@@ -11,6 +11,8 @@ from .releases import git
 BACK = "to go back: `git reset --hard` and `git clean -fd`, for the tree was clean before"
 ON = "`uv lock`, `uv sync`, `uv run pytest`, and commit"
 MARKS = re.compile(r"(?ms)^<{7} .*^>{7} ")
+LOST = re.compile(r"error: (?!patch failed|while searching|repository lacks|.*: patch does not apply)")
+"""git and cruft say this in passing, and end well. What is not listed is followed by marks or a .rej."""
 
 
 def changes(root: Path) -> list[str]:
@@ -43,12 +45,17 @@ def conflicts(root: Path) -> list[str]:
     return sorted({*marked, *filter(None, rejected)})
 
 
-def must_be_whole(root: Path) -> None:
-    """ProjectError, exit 1, which names every file with a conflict."""
-    if found := conflicts(root):
-        raise ProjectError(
-            "you and the template changed the same lines:\n" + "\n".join(f"  {path}" for path in found),
-            hint="everything else is in place; to go on: settle these (<<<<<<< in a file, pieces in a .rej), "
-            f"then {ON}; {BACK}",
-            exit=Exit.SAID_NO,
-        )
+def must_be_whole(root: Path, said: str) -> None:
+    """ProjectError, exit 1, which names every file that is left to settle. ``said``: what git said while it merged."""
+    same, lost = conflicts(root), sorted({line for line in said.splitlines() if LOST.match(line)})
+    if not same and not lost:
+        return
+    problems = ["you and the template changed the same lines:", *same] if same else []
+    problems += ["the release brought this, which could not be put in place:", *lost] if lost else []
+    listed = "\n".join(line if line.endswith(":") else f"  {line.removeprefix('error: ')}" for line in problems)
+    raise ProjectError(
+        listed,
+        hint="everything else is in place; to go on: settle these (<<<<<<< in a file, pieces in a .rej), "
+        f"then {ON}; {BACK}",
+        exit=Exit.SAID_NO,
+    )
