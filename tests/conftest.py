@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -171,6 +172,9 @@ def pytest_configure() -> None:
     for cache in ("__pycache__", ".pytest_cache", ".ruff_cache"):
         for left in list(TEMPLATE.rglob(cache)):
             shutil.rmtree(left, ignore_errors=True)
+    asked, running = os.environ.get("UV_PYTHON", ""), f"{sys.version_info.major}.{sys.version_info.minor}"
+    if asked[:1].isdigit() and not f"{asked}.".startswith(f"{running}."):
+        pytest.exit(f"UV_PYTHON asks for {asked}, and this is {running}", returncode=4)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

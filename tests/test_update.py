@@ -334,6 +334,7 @@ def test_by_hand(template: Project, settings: dict[str, str], tmp_path: Path):
         run(sys.executable, "-m", "cookiecutter", *again, cwd=project.path, env=settings)
     patch = run("git", "diff", "--no-index", "old", "new", cwd=update, check=False).stdout
     put(update / "patch", patch)
+    git(template, "checkout", "--quiet", "main")
     git(project, "apply", "--3way", "-p3", "--exclude=README.md", "../update/patch")
     followed(project)
 
