@@ -65,10 +65,11 @@ def test_the_newest_release_that_is_old_enough_is_taken(remote: Remote):
     remote.tag("v1.10.0")
     third = remote.commit(8)
     remote.tag("v2.0.0")
-    remote.commit(6)
+    young = remote.commit(6)
     remote.tag("v2.0.1")
     assert remote.refreshed(first, "v1.9.0") == (f"{third} # v2.0.0", [])
     assert remote.refreshed(third, "v2.0.0") == (f"{third} # v2.0.0", []), "too young is not taken"
+    assert remote.refreshed(young, "v2.0.1") == (f"{young} # v2.0.1", []), "and not taken back"
 
 
 def test_numbers_are_compared_as_numbers(remote: Remote):

@@ -14,7 +14,7 @@ from updating import FIRST, own_settings, put, release, swap, with_cookiecutter
 VERSION = re.compile(r"v\d+\.\d+\.\d+")
 EDITED = {
     "src/forty_two/transform/features.py": "\n# our own feature goes here\n",
-    "src/forty_two/estimator.py": "\n# our own estimator goes here\n",
+    "src/forty_two/estimator.py": "\n\n# our own estimator goes here\n",
     "configs/v1.yaml": "# our own model\n",
     "README.md": "\nOur own lines.\n",
 }
