@@ -66,7 +66,7 @@ bench-gate: | $(UV)
 	$(RUN) python benchmarks/gate/run.py
 
 bump: | $(UV)
-	$(RUN) python scripts/bump.py
+	$(RUN) python scripts/bump.py $(BUMP)
 
 # `--target` and not a virtual environment: some systems ship python3 without venv.
 $(CURDIR)/.tools/bin/uv:

@@ -1,11 +1,14 @@
-"""Refresh what is pinned: both lock files, the names that the hook refuses, the pins in the workflows.
+"""Refresh what is pinned: both locks, the names that the hook refuses, uv, cruft, and actions.
 
-    uv run --locked python scripts/bump.py                 the newest releases that are a week old
-    uv run --locked python scripts/bump.py --no-upgrade    only what an edited pyproject.toml asks for
+    uv run --locked python scripts/bump.py                   the newest releases that are a week old
+    uv run --locked python scripts/bump.py --keep-actions    the same, less actions and uv
+    uv run --locked python scripts/bump.py --no-upgrade      only what an edited pyproject.toml asks for
 
 The project's lock is made in a real project, generated from this template, and written back with one
-templated line. Workflow pins have one source: for actions the template's own ci.yml, where Dependabot moves
-them; for uv the Makefile. The Dockerfile's base image is moved by the project's own Dependabot.
+templated line. Every pin has one source: an action's is the template's own workflow, uv's the Makefile,
+cruft's the harness's lock. Hooks need no hand: each is `repo: local` and runs a tool from uv.lock.
+
+Ends with 1, after writing the rest, when something could not be looked up: it is named, and its pin stays.
 """
 
 import argparse
@@ -16,8 +19,10 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import actions
 from surroundings import surroundings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +30,9 @@ PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 HOOK = ROOT / "hooks" / "pre_gen_project.py"
 SENTINEL = "durable-ml-sentinel"
 TEMPLATED = 'name = "{{ cookiecutter.project_slug }}"'
-COOLDOWN = "7 days"  # most bad releases are withdrawn by then
+UPDATER = PROJECT / "src" / "{{cookiecutter.package_name}}" / "operations" / "template.py"
+COOLDOWN = timedelta(days=7)  # most bad releases are withdrawn by then
+NEWEST = ["--exclude-newer", f"{COOLDOWN.days} days"]
 LIST_IMPORTS = "import importlib.metadata as m, json; print(json.dumps(sorted(m.packages_distributions())))"
 
 
@@ -49,7 +56,7 @@ def write(path: Path, text: str) -> None:
 
 def lock(folder: Path, upgrade: bool) -> None:
     if upgrade:
-        run("uv", "lock", "--quiet", "--upgrade", "--exclude-newer", COOLDOWN, cwd=folder)
+        run("uv", "lock", "--quiet", "--upgrade", *NEWEST, cwd=folder)
     # Without the option: uv records it, and then finds the lock stale wherever the option is not given.
     run("uv", "lock", "--quiet", cwd=folder)
 
@@ -91,8 +98,7 @@ def refreshed_hook(hook: str, names: Iterable[str], imports: Iterable[str]) -> s
     return hook
 
 
-def action_pins(workflow: str) -> dict[str, str]:
-    """From an action's name to its pin and version comment: `actions/checkout` to `<sha> # v7.0.1`."""
+def action_pins(workflow: str) -> actions.Pins:
     return dict(re.findall(r"uses: ([\w./-]+)@([0-9a-f]{40} # v[\w.]+)$", workflow, flags=re.M))
 
 
@@ -103,7 +109,37 @@ def uv_version(makefile: str) -> str:
     return found[1]
 
 
-def repinned(workflow: str, pins: dict[str, str], uv: str) -> str:
+def newest_uv() -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = Path(scratch) / "wanted.in"
+        wanted.write_text("uv\n", encoding="utf-8")
+        compiled = run(
+            "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", *NEWEST, str(wanted), cwd=ROOT
+        )
+    return compiled.strip().removeprefix("uv==")
+
+
+def with_uv(makefile: str, version: str) -> str:
+    """The Makefile with this uv, unless it has a newer one."""
+    numbers = [[int(part) for part in one.split(".")] for one in (uv_version(makefile), version)]
+    return (
+        makefile.replace(f"UV_VERSION := {uv_version(makefile)}\n", f"UV_VERSION := {version}\n")
+        if numbers[0] < numbers[1]
+        else makefile
+    )
+
+
+def with_updater(source: str, lock_text: str) -> str:
+    """The project's updater with the cruft and cookiecutter that this lock has: what is tested here."""
+    for package in tomllib.loads(lock_text)["package"]:
+        if package["name"] in ("cruft", "cookiecutter"):
+            source = re.sub(
+                rf'"{package["name"]}==[^"]+"', f'"{package["name"]}=={package["version"]}"', source
+            )
+    return source
+
+
+def repinned(workflow: str, pins: actions.Pins, uv: str) -> str:
     for action, pin in pins.items():
         workflow = re.sub(rf"(uses: {re.escape(action)})@.*$", rf"\1@{pin}", workflow, flags=re.M)
     return re.sub(r'(setup-uv@.*\n(?: .*\n)*? +version:) ".*"', rf'\1 "{uv}"', workflow)
@@ -113,12 +149,41 @@ def repinned_image(dockerfile: str, uv: str) -> str:
     return re.sub(r"\buv==\S+", f"uv=={uv}", dockerfile)
 
 
-def main() -> None:
+def workflows() -> list[Path]:
+    """The project's, then the template's own: where both pin an action, the last one counts."""
+    return [
+        path
+        for folder in (PROJECT, ROOT)
+        for path in sorted((folder / ".github" / "workflows").glob("*.yml"))
+    ]
+
+
+def repin(upgrade: bool) -> list[str]:
+    """Put every workflow on the same pins, newer ones if there are; returns what could not be done."""
+    pins: actions.Pins = {}
+    for path in workflows():
+        pins |= action_pins(read(path))
+    problems = []
+    if upgrade:
+        write(ROOT / "Makefile", with_uv(read(ROOT / "Makefile"), newest_uv()))
+        pins, problems = actions.refreshed(pins, datetime.now(UTC), COOLDOWN)
+    uv = uv_version(read(ROOT / "Makefile"))
+    for path in workflows():
+        write(path, repinned(read(path), pins, uv))
+    dockerfile = PROJECT / "deploy" / "Dockerfile"  # its base image is moved by the project's own Dependabot
+    write(dockerfile, repinned_image(read(dockerfile), uv))
+    return problems
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--no-upgrade", action="store_true", help="lock again, move only what has to")
-    upgrade = not parser.parse_args().no_upgrade
+    parser.add_argument("--keep-actions", action="store_true", help="leave actions and uv where they are")
+    options = parser.parse_args()
+    upgrade = not options.no_upgrade
 
     lock(ROOT, upgrade)
+    write(UPDATER, with_updater(read(UPDATER), read(ROOT / "uv.lock")))
     with tempfile.TemporaryDirectory() as scratch:
         answers = [f"project_slug={SENTINEL}", "project_name=Durable ML sentinel"]
         bake = [
@@ -142,14 +207,12 @@ def main() -> None:
     write(PROJECT / "uv.lock", templated_lock(text, SENTINEL))
     write(HOOK, refreshed_hook(read(HOOK), names, import_names(names, installed)))
 
-    pins, uv = action_pins(read(ROOT / ".github/workflows/ci.yml")), uv_version(read(ROOT / "Makefile"))
-    for folder in (ROOT, PROJECT):
-        for workflow in sorted((folder / ".github" / "workflows").glob("*.yml")):
-            write(workflow, repinned(read(workflow), pins, uv))
-    dockerfile = PROJECT / "deploy" / "Dockerfile"
-    write(dockerfile, repinned_image(read(dockerfile), uv))
+    problems = repin(upgrade and not options.keep_actions)
     print(f"bump: {len(names)} packages locked; now `make test-all`")
+    for problem in problems:
+        print(f"bump: not refreshed: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

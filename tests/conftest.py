@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,12 @@ def refused(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return ask
 
 
+def clean_copy(folder: Path) -> Path:
+    """The template as a clone of it would be: without what running it made."""
+    left_out = shutil.ignore_patterns(*MADE_BY_RUNNING, "scratch", ".tools")
+    return Path(shutil.copytree(ROOT, folder, ignore=left_out))
+
+
 @pytest.fixture(scope="session")
 def default(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project with the default answers. Look, do not touch."""
@@ -145,9 +152,8 @@ def repository(bake: Bake) -> Callable[..., Project]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The template as a clone of it would be: without what running it made."""
-    left_out = shutil.ignore_patterns(*MADE_BY_RUNNING, "scratch", ".tools")
-    return Path(shutil.copytree(ROOT, tmp_path / "checkout", ignore=left_out))
+    """The template as a clone of it would be."""
+    return clean_copy(tmp_path / "checkout")
 
 
 def git(project: Project, *words: str) -> str:
@@ -166,6 +172,9 @@ def pytest_configure() -> None:
     for cache in ("__pycache__", ".pytest_cache", ".ruff_cache"):
         for left in list(TEMPLATE.rglob(cache)):
             shutil.rmtree(left, ignore_errors=True)
+    asked, running = os.environ.get("UV_PYTHON", ""), f"{sys.version_info.major}.{sys.version_info.minor}"
+    if asked[:1].isdigit() and not f"{asked}.".startswith(f"{running}."):
+        pytest.exit(f"UV_PYTHON asks for {asked}, and this is {running}", returncode=4)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

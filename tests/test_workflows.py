@@ -8,16 +8,17 @@ run either: they are listed as skipped.
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import bump
 import pytest
 import run_workflow
-from conftest import ROOT, Project, git, run
+from conftest import ROOT, Bake, Project, git, run
 from run_workflow import parse
 
-OWN = {"actions/attest"}  # in a project only: moved by hand, and by the project's own Dependabot
+OWN = {"actions/attest"}  # pinned in a project only
 PINNED = re.compile(r"^\s*(- )?uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$")
 RUNNER = ROOT / "scripts" / "run_workflow.py"
 
@@ -89,6 +90,40 @@ def test_template_and_project_pin_the_same(default: Project):
             )
             assert found.keys() <= pins.keys() | OWN, name
             assert set(re.findall(r'setup-uv@.*\n(?: .*\n)*? +version: "(.*)"', text)) <= {uv}, name
+
+
+def test_everything_runs_on_the_oldest_and_the_newest_python():
+    """`.ci/run` takes its Python from UV_PYTHON; the platforms run what is fast."""
+    jobs = parse(workflows(ROOT)["ci.yml"])["jobs"]
+    requires = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "requires-python"
+    ]
+    for job in jobs.values():
+        pythons = job["strategy"]["matrix"]["python"]
+        assert pythons[0] == requires.removeprefix(">=") and len(pythons) == 2
+        assert job["env"] == {"UV_PYTHON": "${{ matrix.python }}"}
+    steps = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    assert jobs["everything"]["runs-on"] == "ubuntu-latest" and steps["everything"] == [".ci/run"]
+    assert jobs["platforms"]["strategy"]["matrix"]["os"] == ["windows-latest", "macos-latest"]
+    generate, lock, fast = steps["platforms"]
+    assert "cookiecutter" in generate and lock == "uv lock --check" and "pytest" in fast
+
+
+def test_the_python_that_is_asked_for_reaches_a_project(bake: Bake):
+    """Nothing in a project names another one."""
+    project, env = bake(), {"UV_PYTHON": sys.executable}
+    project.run("uv", "venv", "--quiet", env=env)
+    said = project.run("uv", "run", "--no-sync", "python", "-c", "import sys; print(sys.version)", env=env)
+    assert sys.version.split()[0] in said.stdout
+
+
+def test_bump_tests_before_it_asks():
+    job = parse(workflows(ROOT)["bump.yml"])["jobs"]["bump"]
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands[0] == ".ci/bump" and "make test-slow" in commands and commands[-1] == ".ci/pull-request"
+    assert job["permissions"] == {"contents": "write", "pull-requests": "write"}
+    with_token = [step["run"] for step in job["steps"] if "GITHUB_TOKEN" in step.get("env", {})]
+    assert with_token == [".ci/pull-request"], "no code that is new has the token"
 
 
 CARELESS = """

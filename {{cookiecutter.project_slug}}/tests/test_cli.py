@@ -94,6 +94,7 @@ EMPTY = {
     "versions": ([], 0, ""),
     "serve": (["--version", "1"], 2, "there is no version hours/1"),
     "ingest": (["--date", "2999-01-01"], 4, ""),
+    "template-update": ([], 2, "is no git repository with a commit"),
 }
 
 

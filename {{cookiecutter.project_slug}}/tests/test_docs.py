@@ -18,7 +18,7 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 
 COMMANDS = typer.main.get_command(app).commands  # pyrefly: ignore
-COMMAND = re.compile(r"(?<![\w./-])ml ([a-z]+)((?: --?[a-z-]+(?:=\S+)?| [^-`\s]\S*)*)")
+COMMAND = re.compile(r"(?<![\w./-])ml ([a-z]+(?:-[a-z]+)*)((?: --?[a-z-]+(?:=\S+)?| [^-`\s]\S*)*)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 FILE = re.compile(r"[\w.*-]*(?:/[\w.*-]+)*/?")
 SUFFIXES = (".py", ".md", ".yaml", ".yml", ".toml", ".lock", ".ipynb")

@@ -8,7 +8,7 @@ estimator         which scikit-learn estimator stands behind it                 
 model/            a version: request model, answers, folder on disk, proof
 training/         train, evaluate, register, promote
 serving/          the API, and how versions reach it
-operations/       the demo
+operations/       the demo, and newer releases of the template
 cli               `ml`: the verbs
 
 Below all of them: config, paths, files, clock, log, errors. Imports point one way, from the bottom of this list up.

@@ -75,18 +75,23 @@ def _refuse_foreign_code(root: Path) -> None:
         )
 
 
-def find(start: Path | None = None) -> Paths:
-    """The project around ``start`` (default: the working directory).
+def around(start: Path | None = None) -> Paths:
+    """The project around ``start`` (default: the working directory), whoever's code runs.
 
-    Raises ProjectError when no parent folder holds ``operations.yaml``, or when the code that runs is another
-    project's.
+    Raises ProjectError when no parent folder holds ``operations.yaml``.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / MARKER).is_file():
-            _refuse_foreign_code(folder)
             return Paths(folder)
     raise ProjectError(
         f"no project here: looked for {MARKER} in {here} and its parent folders",
         hint="cd into the project's folder, the one that holds pyproject.toml",
     )
+
+
+def find(start: Path | None = None) -> Paths:
+    """The project around ``start``. Raises ProjectError too when the code that runs is another project's."""
+    found = around(start)
+    _refuse_foreign_code(found.root)
+    return found

@@ -8,10 +8,10 @@ import typer
 
 from .. import console
 from ..errors import Exit, ProjectError
-from .root import MODELS, Json, Model, Why, app
+from .root import EVERY_DAY, Json, Model, Why, app
 
 
-@app.command(rich_help_panel=MODELS)
+@app.command(rich_help_panel=EVERY_DAY)
 def promote(
     version: str,
     why: Why = "",
@@ -34,7 +34,7 @@ def promote(
     _moved(move, proof, str(wanted), json)
 
 
-@app.command(rich_help_panel=MODELS)
+@app.command(rich_help_panel=EVERY_DAY)
 def rollback(
     to: Annotated[
         str | None, typer.Option("--to", metavar="VERSION", help="That version instead of the one before.")
@@ -58,7 +58,7 @@ def rollback(
     _moved(move, proof, str(target), json)
 
 
-@app.command(rich_help_panel=MODELS)
+@app.command(rich_help_panel=EVERY_DAY)
 def versions(model: Model = None, json: Json = False) -> None:
     """List versions, and what served from when to when."""
     from ..training.champion import history

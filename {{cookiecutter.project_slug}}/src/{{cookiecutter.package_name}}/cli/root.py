@@ -52,7 +52,7 @@ def _plain(raised: Exception) -> ProjectError | None:
 
 
 class Verbs(TyperGroup):
-    """Turns a ProjectError into its message and exit code, and keeps the verbs in the order they are written in."""
+    """Turns a ProjectError into its message and exit code, and lists the verbs in the order of the story."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         machine.set("--json" in args)
@@ -72,7 +72,7 @@ class Verbs(TyperGroup):
             raise typer.Exit(int(error.exit)) from None
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(self.commands)
+        return sorted(self.commands, key=lambda verb: (verb not in STORY, STORY.index(verb) if verb in STORY else 0))
 
 
 app = typer.Typer(
@@ -85,6 +85,8 @@ app = typer.Typer(
     "3 data refused by the contract, 4 not available yet (retry).",
 )
 
+STORY = ["demo", "ingest", "train", "gate", "promote", "rollback", "versions", "serve"]
+"""The order in which a day meets them, and so the order of the help; the others follow."""
 EVERY_DAY = "Every day"
 MODELS = "Models"
 
