@@ -179,7 +179,8 @@ def test_every_hook_is_local_and_runs_a_tool_of_the_lock():
     assert [repository["repo"] for repository in config["repos"]] == ["local"]
     for hook in config["repos"][0]["hooks"]:
         assert "rev" not in hook and "additional_dependencies" not in hook
-        assert hook["entry"].startswith("uv run --frozen ") and hook["entry"].split()[3] in names
+        tool = hook["entry"].removeprefix("uv run --frozen ").split()[0]
+        assert hook["entry"].startswith("uv run --frozen ") and {tool, f"{tool}-bin"} & set(names)
 
 
 GH = """#!/bin/sh

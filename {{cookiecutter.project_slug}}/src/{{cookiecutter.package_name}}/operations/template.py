@@ -83,7 +83,7 @@ def update(root: Path, step: Step, *, to: str | None = None, address: str | None
         done = run([_uv(), "sync", "--locked", *(["--inexact", "--no-install-project"] if own else [])], root)
         _must_have_worked(done, "the release is in the files and locked, but does not install")
     with step("test"):
-        done = run([_uv(), "run", "--no-sync", "pytest", "-q"], root)
+        done = run([_uv(), "run", "--no-sync", "pytest", "-q", "-n", "auto"], root)
         said = "the release is in the files, locked and installed; nothing is in conflict, but tests fail"
         if result.left_alone:
             said += f"; the release changed files of yours, which were left alone: {', '.join(result.left_alone)}"
