@@ -5,10 +5,12 @@ code and bring uv. Every `run:` step runs as it stands, in a clean clone.
 """
 
 import base64
+import csv
 import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +96,55 @@ def test_a_fork_without_the_data_is_not_run_and_not_green(repository: Callable[.
     done = pull_request(project, tmp_path / "github", job="gate")
     assert done.returncode == 4, done.stdout
     assert "summary  ### Gate: NOT RUN" in done.stdout
+
+
+def repacked(project: Project, name: str, file: str, old: str, new: str) -> str:
+    """A wheel of a library as the project has it installed, with one place changed; its path there."""
+    [site] = (project.path / ".venv").glob("lib/python3*/site-packages")
+    [info] = site.glob(f"{name}-*.dist-info")
+    # named as if it ran everywhere: the lock is for every platform, and only this one installs it
+    wheel = project.path / "vendor" / f"{info.name.removesuffix('.dist-info')}-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with (info / "RECORD").open(encoding="utf-8") as record, zipfile.ZipFile(wheel, "w") as packed:
+        for path in sorted({row[0] for row in csv.reader(record)}):
+            content = (site / path).read_bytes()
+            if path == file:
+                assert content.count(old.encode()) == 1
+                content = content.replace(old.encode(), new.encode())
+            if not path.startswith("..") and path != f"{info.name}/RECORD" and "__pycache__" not in path:
+                packed.writestr(path, content)
+        packed.writestr(f"{info.name}/RECORD", "")
+    return wheel.relative_to(project.path).as_posix()
+
+
+def test_a_bump_that_moves_a_prediction_is_refused_with_how_far(
+    repository: Callable[..., Project], tmp_path: Path
+):
+    """scikit-learn with one line changed, locked: every prediction is a thousandth of an hour later."""
+    project = repository()
+    file = "sklearn/_loss/link.py"
+    [link] = (project.path / ".venv").glob(f"lib/python3*/site-packages/{file}")
+    identity = link.read_text(encoding="utf-8").partition("class IdentityLink")[2].partition("\nclass ")[0]
+    body = identity[identity.index("def link") :].partition("    inverse = link")
+    assert body[1], "link and inverse are one function there"
+    vendored = repacked(
+        project,
+        "scikit_learn",
+        file,
+        body[0] + body[1],
+        body[0] + "    def inverse(self, raw_prediction, out=None):\n        return raw_prediction + 0.001",
+    )
+    with (project.path / "pyproject.toml").open("a", encoding="utf-8") as pyproject:
+        pyproject.write(f'\n[tool.uv.sources]\nscikit-learn = {{ path = "{vendored}" }}\n')
+    project.run("uv", "lock")
+    commit(project, "Bump scikit-learn")
+    done = pull_request(project, tmp_path / "github", job="gate")
+    assert done.returncode == 1, done.stdout
+    assert "summary  ### Gate: FAIL" in done.stdout
+    [moved] = [line for line in done.stdout.splitlines() if line.startswith("summary  | GATE009")]
+    assert "| failed |" in moved and re.search(r"rows differ, most by 0\.001 ", moved), moved
+    assert re.search(r"set gate\.accept_lock to [0-9a-f]{12}", moved)
+    assert "GATE001 metric against the champion | ok" in done.stdout, "its metric alone would have passed"
 
 
 def test_the_comment_is_written_once_and_then_updated(default: Project, tmp_path: Path):
