@@ -20,8 +20,11 @@ from . import provenance
 from .checks import Contender
 from .fit import Report
 
-OURS = ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT")
-"""Would send uv or Python in the worktree back to this checkout's environment."""
+OURS = (
+    *("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT"),
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "MLFLOW_TRACKING_URI"),
+)
+"""Would send uv, Python, git or MLflow in the other checkout back to this one: a git hook sets some of them."""
 
 
 @contextmanager
@@ -87,8 +90,8 @@ def python_of(root: Path) -> Path:
     return root / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def run(root: Path, command: list[str], failed: str) -> str:
-    """Run a command in another checkout; what it printed. Raises ProjectError (exit 4) with its last words."""
+def run(root: Path, command: list[str], failed: str, exit: Exit = Exit.UNAVAILABLE) -> str:
+    """Run a command in another checkout; what it printed. Raises ProjectError (``exit``) with its last words."""
     environment = {name: value for name, value in os.environ.items() if name not in OURS}
     try:
         done = subprocess.run(
@@ -98,7 +101,5 @@ def run(root: Path, command: list[str], failed: str) -> str:
         raise ProjectError(f"{failed}: {command[0]}: {error.strerror}", exit=Exit.UNAVAILABLE) from None
     if done.returncode:
         last = "\n  ".join((done.stderr or done.stdout).strip().splitlines()[-6:])
-        raise ProjectError(
-            f"{failed}: `{' '.join(command)}` left with {done.returncode}:\n  {last}", exit=Exit.UNAVAILABLE
-        )
+        raise ProjectError(f"{failed}: `{' '.join(command)}` left with {done.returncode}:\n  {last}", exit=exit)
     return done.stdout
