@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -44,19 +44,17 @@ def reproduced(project: Project, code: int) -> Any:
     return json.loads(done.stdout[done.stdout.index("{") :])
 
 
-def state(project: Project) -> tuple[str, str, dict[Path, bytes]]:
-    """Working tree, registry, and every file of data/ and var/ but locks and the database."""
-    kept = [path for folder in ("data", "var") for path in (project.path / folder).rglob("*")]
-    contents = {
-        path: path.read_bytes()
+def state(project: Project) -> dict[str, str]:
+    """Working tree and registry, and sha256 of every file of data/ and var/ but locks and the database."""
+    kept = [path for folder in ("data", "var") for path in sorted((project.path / folder).rglob("*"))]
+    return {
+        "git": git(project, "status", "--porcelain"),
+        "registry": project.run(*ML, "versions", "--json").stdout,
+    } | {
+        path.relative_to(project.path).as_posix(): sha256(path.read_bytes()).hexdigest()
         for path in kept
         if path.is_file() and "locks" not in path.parts and not path.name.startswith("mlflow.db")
     }
-    return (
-        git(project, "status", "--porcelain"),
-        project.run(*ML, "versions", "--json").stdout,
-        contents,
-    )
 
 
 def test_a_version_two_features_and_a_library_old_is_made_again(repository: Callable[..., Project]):

@@ -90,6 +90,11 @@ def python_of(root: Path) -> Path:
     return root / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
+def ml_of(root: Path) -> Path:
+    """`ml` of that environment. `uv run ml` would fall back to the one on the path: today's code."""
+    return python_of(root).with_name("ml.exe" if sys.platform == "win32" else "ml")
+
+
 def run(root: Path, command: list[str], failed: str, exit: Exit = Exit.UNAVAILABLE) -> str:
     """Run a command in another checkout; what it printed. Raises ProjectError (``exit``) with its last words."""
     environment = {name: value for name, value in os.environ.items() if name not in OURS}
@@ -98,7 +103,7 @@ def run(root: Path, command: list[str], failed: str, exit: Exit = Exit.UNAVAILAB
             command, cwd=root, env=environment, capture_output=True, text=True, encoding="utf-8", errors="replace"
         )
     except OSError as error:
-        raise ProjectError(f"{failed}: {command[0]}: {error.strerror}", exit=Exit.UNAVAILABLE) from None
+        raise ProjectError(f"{failed}: {command[0]}: {error.strerror}", exit=exit) from None
     if done.returncode:
         last = "\n  ".join((done.stderr or done.stdout).strip().splitlines()[-6:])
         raise ProjectError(f"{failed}: `{' '.join(command)}` left with {done.returncode}:\n  {last}", exit=exit)

@@ -142,8 +142,11 @@ class Registry:
         files.sweep(place.parent)
         found = self.client.get_model_version(facts["registered"], str(version.number))
         with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=place.parent) as scratch:
+            # without a destination MLflow hands out the store's own folder, after writing a file of its own into it
+            fetched = Path(scratch) / "fetched"
+            fetched.mkdir()
             try:
-                source = Path(mlflow.artifacts.download_artifacts(artifact_uri=found.source))
+                source = Path(mlflow.artifacts.download_artifacts(artifact_uri=found.source, dst_path=str(fetched)))
             except (MlflowException, OSError) as error:
                 raise ProjectError(
                     f"the files of version {version} cannot be fetched: {str(error).splitlines()[0]}",

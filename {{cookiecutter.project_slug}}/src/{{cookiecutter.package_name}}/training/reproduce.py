@@ -15,7 +15,7 @@ from ..model.artefact import refused
 from ..model.id import VersionId
 from ..paths import Paths
 from . import provenance
-from .base import run
+from .base import ml_of, run
 from .fit import Report
 from .likeness import Likeness, compare
 from .registry import Registry
@@ -118,11 +118,6 @@ def _train(root: Path, dataset: Path, folder: Path, facts: dict[str, Any], repor
         f"the lock of {commit} cannot be installed for Python {python}",
     )
     report(f"train with the code of {commit}")
-    verb = ["ml", "train", "--config", facts["config_file"], "--dataset", str(there), "--output", str(folder)]
-    run(
-        root,
-        ["uv", "run", "--no-sync", "--python", python, *verb],
-        f"{commit} does not train any more",
-        Exit.SAID_NO,
-    )
+    options = ["--config", facts["config_file"], "--dataset", str(there), "--output", str(folder)]
+    run(root, [str(ml_of(root)), "train", *options], f"{commit} does not train any more", Exit.SAID_NO)
     return folder
