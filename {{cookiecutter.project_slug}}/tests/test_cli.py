@@ -88,6 +88,8 @@ EMPTY = {
     "promote": (["1"], 2, "hours has no version 1"),
     "rollback": ([], 1, "nothing to roll back to"),
     "versions": ([], 0, ""),
+    "reproduce": (["1"], 2, "hours has no version 1"),
+    "card": (["1"], 2, "hours has no version 1"),
     "serve": (["--version", "1"], 2, "there is no version hours/1"),
     "ingest": (["--date", "2999-01-01"], 4, ""),
 }
