@@ -92,6 +92,8 @@ EMPTY = {
     "register": (["nowhere"], 4, "no trained version in nowhere"),
     "rollback": ([], 1, "nothing to roll back to"),
     "versions": ([], 0, ""),
+    "reproduce": (["1"], 2, "hours has no version 1"),
+    "card": (["1"], 2, "hours has no version 1"),
     "serve": (["--version", "1"], 2, "there is no version hours/1"),
     "ingest": (["--date", "2999-01-01"], 4, ""),
     "template-update": ([], 2, "is no git repository with a commit"),

@@ -51,6 +51,10 @@ class Paths:
     def lock_file(self) -> Path:
         return self.root / "uv.lock"
 
+    def card_notes(self, model: str) -> Path:
+        """What people have to say in the card of a model, by hand."""
+        return self.root / "docs" / f"model_card_notes_{model}.md"
+
     def relative(self, path: Path) -> str:
         """``path`` as a person would write it from the project's root."""
         try:

@@ -21,6 +21,8 @@ from .version import ModelVersion
 
 FOLDER, FACTS = "artefact", "facts.json"
 """A placed version: its files, and what the registry recorded of it."""
+REPORT = "report"
+"""Beside them after a training: metrics, slices, figures, the config and the card, as the run in MLflow shows them."""
 PICKLE = "model.pkl"
 CODE = "code"
 CONTRACT = "extra_files/contract.json"

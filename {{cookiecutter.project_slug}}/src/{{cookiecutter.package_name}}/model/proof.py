@@ -104,15 +104,16 @@ def replay(version: ModelVersion, proof: Proof) -> Verdict:
         )
     one_by_one = np.vstack([answer.matrix for answer in single]), np.concatenate([answer.values for answer in single])
     for how, (matrix, values) in (("one by one", one_by_one), ("as a batch", (batch.matrix, batch.values))):
-        problems += _compare_features(proof, matrix, how)
+        problems += compare_features(proof, matrix, how)
         difference = np.abs(values - proof.predictions)
         largest = max(largest, float(np.max(difference, initial=0.0)))
-        problems += _compare_predictions(proof, values, difference, how)
+        problems += compare_predictions(proof, values, difference, how)
     problems += _compare_refusals(version, proof.refusals)
     return Verdict(len(bodies), len(proof.refusals), largest, problems)
 
 
-def _compare_features(proof: Proof, matrix: np.ndarray, how: str) -> list[str]:
+def compare_features(proof: Proof, matrix: np.ndarray, how: str) -> list[str]:
+    """What differs from the recorded features, bit by bit; ``how`` the ``matrix`` of shape (n, p) was made."""
     if matrix.shape != proof.features.shape:
         return [f"features {how}: shape {matrix.shape}, recorded {proof.features.shape}"]
     # NaN means missing and equals itself; everything else must have the same bits, -0.0 and 0.0 told apart
@@ -128,7 +129,8 @@ def _compare_features(proof: Proof, matrix: np.ndarray, how: str) -> list[str]:
     ]
 
 
-def _compare_predictions(proof: Proof, values: np.ndarray, difference: np.ndarray, how: str) -> list[str]:
+def compare_predictions(proof: Proof, values: np.ndarray, difference: np.ndarray, how: str) -> list[str]:
+    """Which of ``values`` lie further from the recorded predictions than the rule allows; all of shape (n,)."""
     limit = RELATIVE * np.maximum(np.abs(proof.predictions), proof.scale)
     outside = ~(difference <= limit)  # NaN is outside
     problems = []

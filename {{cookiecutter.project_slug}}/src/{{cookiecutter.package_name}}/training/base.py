@@ -20,8 +20,11 @@ from . import provenance
 from .checks import Contender
 from .fit import Report
 
-OURS = ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT")
-"""Would send uv or Python in the worktree back to this checkout's environment."""
+OURS = (
+    *("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT"),
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "MLFLOW_TRACKING_URI"),
+)
+"""Would send uv, Python, git or MLflow in the other checkout back to this one: a git hook sets some of them."""
 
 
 @contextmanager
@@ -44,10 +47,10 @@ def rebuilt(
         share_source(paths, root)
         day = ["--config", inside.as_posix(), "--date", as_of.isoformat()]
         report(f"ingest with the code of {name}")
-        run(root, ["uv", "run", "--no-sync", "ml", "ingest", *day], f"{name} cannot ingest")
+        run(root, [str(ml_of(root)), "ingest", *day], f"{name} cannot ingest")
         report(f"train {name}")
         folder = root / "var" / "base"
-        run(root, ["uv", "run", "--no-sync", "ml", "train", *day, "--output", str(folder)], f"{name} cannot be trained")
+        run(root, [str(ml_of(root)), "train", *day, "--output", str(folder)], f"{name} cannot be trained")
         yield Contender(name, folder, artefact.read(folder), str(python_of(root)))
 
 
@@ -87,18 +90,21 @@ def python_of(root: Path) -> Path:
     return root / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def run(root: Path, command: list[str], failed: str) -> str:
-    """Run a command in another checkout; what it printed. Raises ProjectError (exit 4) with its last words."""
+def ml_of(root: Path) -> Path:
+    """`ml` of that environment. `uv run ml` would fall back to the one on the path: today's code."""
+    return python_of(root).with_name("ml.exe" if sys.platform == "win32" else "ml")
+
+
+def run(root: Path, command: list[str], failed: str, exit: Exit = Exit.UNAVAILABLE) -> str:
+    """Run a command in another checkout; what it printed. Raises ProjectError (``exit``) with its last words."""
     environment = {name: value for name, value in os.environ.items() if name not in OURS}
     try:
         done = subprocess.run(
             command, cwd=root, env=environment, capture_output=True, text=True, encoding="utf-8", errors="replace"
         )
     except OSError as error:
-        raise ProjectError(f"{failed}: {command[0]}: {error.strerror}", exit=Exit.UNAVAILABLE) from None
+        raise ProjectError(f"{failed}: {command[0]}: {error.strerror}", exit=exit) from None
     if done.returncode:
         last = "\n  ".join((done.stderr or done.stdout).strip().splitlines()[-6:])
-        raise ProjectError(
-            f"{failed}: `{' '.join(command)}` left with {done.returncode}:\n  {last}", exit=Exit.UNAVAILABLE
-        )
+        raise ProjectError(f"{failed}: `{' '.join(command)}` left with {done.returncode}:\n  {last}", exit=exit)
     return done.stdout

@@ -16,14 +16,13 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 
 from .. import files
 from ..model import artefact
-from ..model.artefact import CONTRACT, FACTS, FOLDER, PROOF
+from ..model.artefact import CONTRACT, FACTS, FOLDER, PROOF, REPORT
 from ..paths import Paths
 from ..spec import ModelContract
-from . import evaluate, figures, provenance
+from . import card, evaluate, figures, provenance
 from .fit import Trained
 
-REPORT = "report"
-"""Metrics, slices, figures and the config, as the run in MLflow shows them."""
+CARD = "model_card.md"
 SCORING = {"regression": "neg_mean_absolute_error", "classification": "neg_log_loss"}
 TYPES = {"number": "double", "integer": "double", "flag": "boolean", "time": "datetime", "category": "string"}
 
@@ -42,6 +41,7 @@ def write(trained: Trained, config_path: Path, scratch: Path, folder: Path, path
     _write_artefact(trained, scratch, new / FOLDER)
     _write_report(trained, config_path, new / REPORT)
     files.write_json(new / FACTS, _facts(trained, config_path, paths) | {"files": artefact.digests(new / FOLDER)})
+    files.write_bytes(new / REPORT / CARD, card.render(card.of_folder(new, paths)).encode())
     files.copy_folder(new, folder)
 
 

@@ -53,6 +53,11 @@ def resolve(paths: Paths, revision: str) -> str:
     return found
 
 
+def shallow(paths: Paths) -> bool:
+    """Whether this repository was cloned without its whole history."""
+    return _git(paths, "rev-parse", "--is-shallow-repository") == "true"
+
+
 def cpu() -> str:
     """The kind of CPU, as far as the platform says."""
     try:

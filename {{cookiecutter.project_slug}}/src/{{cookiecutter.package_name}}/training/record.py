@@ -13,7 +13,6 @@ from ..config import OperationsConfig
 from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
-from . import bundle
 from .registry import Registry
 from .tracking import connect, experiment
 
@@ -44,7 +43,7 @@ def register(folder: Path, paths: Paths, operations: OperationsConfig) -> tuple[
     for listed in registry.versions(facts["model"]):
         if listed.facts.get("files") == facts["files"]:
             return listed.id, registry.facts(listed.id), False
-    report = folder / bundle.REPORT
+    report = folder / artefact.REPORT
     home = experiment(registry.client, operations.project, paths)
     name = f"{facts['model']} {facts['window']['as_of']}"
     with mlflow.start_run(experiment_id=home, run_name=name) as run:

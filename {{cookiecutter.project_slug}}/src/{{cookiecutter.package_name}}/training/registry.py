@@ -111,26 +111,42 @@ class Registry:
             listed.append(Listed(id, id == champion, json.loads(version.tags.get(FACTS, "{}"))))
         return sorted(listed, key=lambda item: -item.id.number)
 
-    def fetch(self, version: VersionId) -> Path:
+    def fetch(self, version: VersionId, below: Path | None = None) -> Path:
         """Place a version below ``var/serving``, its files compared with the registered sha256. Returns its folder.
 
-        What is already there and whole is kept. The folder appears complete or not at all.
+        What is already there and whole is kept. The folder appears complete or not at all. ``below`` is another folder,
+        for those who only look.
         """
         facts = self.facts(version)
-        place = self.paths.serving / version.folder
+        place = (below or self.paths.serving) / version.folder
         self.paths.locks.mkdir(parents=True, exist_ok=True)
         with FileLock(self.paths.locks / "serving.lock"):
             if not artefact.is_placed(place, facts):
                 self._place(version, facts, place)
         return place
 
+    def report(self, version: VersionId, name: str) -> Any:
+        """A JSON file of the training's report, as its run keeps it. Raises ProjectError (exit 4) when it is gone."""
+        run = str(self.facts(version).get("run_id"))
+        try:
+            return json.loads(mlflow.artifacts.load_text(f"runs:/{run}/{name}"))
+        except (MlflowException, OSError, ValueError) as error:
+            raise ProjectError(
+                f"{name} of the run of version {version} cannot be read: {str(error).splitlines()[0]}",
+                hint="is the artefact store up? was the run deleted?",
+                exit=Exit.UNAVAILABLE,
+            ) from error
+
     def _place(self, version: VersionId, facts: dict[str, Any], place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         files.sweep(place.parent)
         found = self.client.get_model_version(facts["registered"], str(version.number))
         with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=place.parent) as scratch:
+            # without a destination MLflow hands out the store's own folder, after writing a file of its own into it
+            fetched = Path(scratch) / "fetched"
+            fetched.mkdir()
             try:
-                source = Path(mlflow.artifacts.download_artifacts(artifact_uri=found.source))
+                source = Path(mlflow.artifacts.download_artifacts(artifact_uri=found.source, dst_path=str(fetched)))
             except (MlflowException, OSError) as error:
                 raise ProjectError(
                     f"the files of version {version} cannot be fetched: {str(error).splitlines()[0]}",

@@ -111,7 +111,7 @@ class GateReport:
                 "",
                 "| check | | |",
                 "| --- | --- | --- |",
-                *(f"| {c.code} {c.title} | {c.outcome} | {_cell(c.said)} |" for c in self.checks),
+                *(f"| {c.code} {c.title} | {c.outcome} | {cell(c.said)} |" for c in self.checks),
                 "",
             ]
         compared = [item for item in self.slices if item.difference is not None]
@@ -122,7 +122,7 @@ class GateReport:
                 "| slice | rows | difference | ± | |",
                 "| --- | ---: | ---: | ---: | --- |",
                 *(
-                    f"| {_cell(f'{s.column}={s.level}')} | {s.rows:,} | {s.difference:+.4g} | {s.error:.2g} | "
+                    f"| {cell(f'{s.column}={s.level}')} | {s.rows:,} | {s.difference:+.4g} | {s.error:.2g} | "
                     f"{s.outcome} |"
                     for s in compared
                 ),
@@ -134,13 +134,13 @@ class GateReport:
 
     def _metrics_table(self) -> list[str]:
         names = list(self.metrics)
-        rows = [f"| | {' | '.join(_cell(name) for name in names)} |", "| --- |" + " ---: |" * len(names)]
+        rows = [f"| | {' | '.join(cell(name) for name in names)} |", "| --- |" + " ---: |" * len(names)]
         shared = [key for key in self.metrics[names[0]] if all(key in self.metrics[name] for name in names)]
         rows += [f"| {key} | {' | '.join(f'{self.metrics[name][key]:.4f}' for name in names)} |" for key in shared]
         return rows
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that cannot leave its cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
