@@ -65,7 +65,7 @@ def test_every_dependency_fits_the_package_that_serves(default: Project):
     project = tomllib.loads(default.text("pyproject.toml"))
     light = " ".join(project["project"]["dependencies"])
     assert not [heavy for heavy in ("mlflow", "dvc", "polars", "pandas", "matplotlib") if heavy in light]
-    assert set(project["dependency-groups"]) == {"train", "dvc", "dev"}
+    assert set(project["dependency-groups"]) == {"train", "dvc", "s3", "dev"}
 
 
 def required(pyproject: dict[str, Any]) -> set[str]:

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from conftest import FORTY, Project, git
+from conftest import FORTY, Project, commit, git
 from surroundings import surroundings
 
 pytestmark = pytest.mark.slow
@@ -108,6 +108,31 @@ def test_a_commit_with_a_secret_is_refused(repository: Repository, tmp_path: Pat
     assert done.returncode != 0 and "no secret in what is committed" in done.stdout
     assert "deploy.pem" in done.stdout and body[:64] not in done.stdout
     assert git(project, "rev-parse", "HEAD") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("notes/picture.bin", 600_000, "notes/picture.bin (586 KB) exceeds 500 KB"),
+        ("rows.parquet", 4, "data and models are for DVC"),
+        ("src/parcel_eta/model.pkl", 4, "data and models are for DVC"),
+    ],
+)
+def test_data_does_not_get_past_the_hooks(
+    repository: Repository, tmp_path: Path, name: str, size: int, said: str
+):
+    """Not even when it is forced in, or grows after it was committed small."""
+    project = repository()
+    path = project.path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"0")
+    commit(project, "Small")
+    path.write_bytes(b"0" * size)
+    git(project, "add", "--force", name)
+    env = {"PRE_COMMIT_HOME": str(tmp_path / "pre-commit")}
+    done = project.run("uv", "run", "--locked", "pre-commit", "run", env=env, check=False)
+    assert done.returncode != 0
+    assert said in done.stdout and name in done.stdout
 
 
 @contextmanager

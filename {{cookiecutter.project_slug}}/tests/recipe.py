@@ -18,7 +18,10 @@ from {{cookiecutter.package_name}} import paths
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = paths.__name__.partition(".")[0]
-MADE_BY_RUNNING = {"data", "var", "mlruns", ".git", ".venv", ".pytest_cache", ".ruff_cache", ".hypothesis"}
+MADE_BY_RUNNING = {
+    ROOT: {"data", "var", "build", "mlruns", ".git", ".venv", ".pytest_cache", ".ruff_cache", ".hypothesis"},
+    ROOT / ".dvc": {"cache", "tmp", "config.local"},
+}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUOTED = re.compile(r"`([^`\n]+)`")
 VERB = re.compile(r"(Replace|Write|Change|Delete|Run)\b")
@@ -71,7 +74,7 @@ class Copy:
         self.root = root
 
         def made_by_running(folder: str, names: list[str]) -> set[str]:
-            return MADE_BY_RUNNING & set(names) if Path(folder) == ROOT else {"__pycache__"} & set(names)
+            return MADE_BY_RUNNING.get(Path(folder), {"__pycache__"}) & set(names)
 
         shutil.copytree(ROOT, root, ignore=made_by_running)
 

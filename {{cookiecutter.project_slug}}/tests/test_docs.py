@@ -22,7 +22,10 @@ COMMAND = re.compile(r"(?<![\w./-])ml ([a-z]+(?:-[a-z]+)*)((?: --?[a-z-]+(?:=\S+
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 FILE = re.compile(r"[\w.*-]*(?:/[\w.*-]+)*/?")
 SUFFIXES = (".py", ".md", ".yaml", ".yml", ".toml", ".lock", ".ipynb")
-MADE_BY_RUNNING = ("data/", "var/", "artefact/", "report/", "extra_files/")
+MADE_BY_RUNNING = (
+    *("data/", "var/", "build/", "evaluation/", "dvc.lock", ".dvc/cache/"),
+    *("artefact/", "report/", "extra_files/"),
+)
 
 
 def commands(text: str) -> list[tuple[str, list[str]]]:

@@ -165,6 +165,17 @@ def load_operations(path: Path) -> OperationsConfig:
     return load(path, OperationsConfig)
 
 
+def recorded(values: Any, whose: str) -> ModelConfig:
+    """The config that ``whose`` was trained with, as its facts hold it. Raises ProjectError when this code differs."""
+    try:
+        return ModelConfig.model_validate(values)
+    except ValidationError as error:
+        raise ProjectError(
+            f"the config that {whose} was trained with is none of this code's: {error.error_count()} problems",
+            hint="train it again with this code",
+        ) from None
+
+
 def nearest(word: str, choices: list[str]) -> str:
     """``, did you mean x?`` or nothing."""
     close = difflib.get_close_matches(word, choices, n=1)

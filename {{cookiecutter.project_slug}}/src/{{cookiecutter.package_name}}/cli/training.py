@@ -1,4 +1,4 @@
-"""Verbs that make versions: dataset, train, register."""
+"""Verbs that make versions: dataset, train, evaluate, register."""
 
 from __future__ import annotations
 
@@ -96,6 +96,43 @@ def dataset(
         [(key, " to ".join(frozen.origin[key])) for key in ("train", "evaluation")] + [("sha256", frozen.digest[:16])]
     )
     console.following(f"ml train --config {config} --dataset {output}")
+
+
+@app.command(rich_help_panel=MODELS)
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What ml train --output wrote.")],
+    frozen: Annotated[Path, typer.Option("--dataset", metavar="FILE", help="A frozen dataset; see ml dataset.")],
+    output: Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where metrics and plots go.")],
+    json: Json = False,
+) -> None:
+    """Judge a trained folder on the evaluation rows of a frozen dataset: metrics, slices and tables to plot.
+
+    Example: ml evaluate build/model --dataset data/dataset.parquet --output evaluation
+    """
+    from ..paths import find
+    from ..training import reporting
+    from ..training.evaluate import PRIMARY
+
+    paths = find()
+    with console.working("evaluate"):
+        judged = reporting.judge(folder, frozen, paths)
+        reporting.write(judged, output)
+    if json:
+        console.machine({"metrics": judged.metrics, "slices": judged.slices})
+        return
+    metrics, primary = judged.metrics, PRIMARY[judged.config.task]
+    console.say(f"judged, in {output}", "bold green")
+    console.facts(
+        [
+            ("judged on", f"{judged.rows:,} rows, {judged.first} to {judged.last}"),
+            (
+                primary,
+                f"{metrics[primary]:.4g} ({metrics[f'{primary}_low']:.4g} to {metrics[f'{primary}_high']:.4g}), "
+                f"baseline {metrics[f'baseline_{primary}']:.4g}, {metrics['skill']:.1%} better",
+            ),
+        ]
+    )
+    console.following(f"ml register {folder}")
 
 
 @app.command(rich_help_panel=MODELS)

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import ValidationError
 
 from ..clock import days
-from ..config import GateConfig, ModelConfig, load_model, load_operations
+from ..config import GateConfig, ModelConfig, load_model, load_operations, recorded
 from ..contract import CONTRACT
 from ..data.dataset import SPLIT, Dataset, Window, build
 from ..data.ingest import ingest_days
@@ -120,13 +119,7 @@ def _required(rules: GateConfig | None, whose: str) -> GateConfig:
 
 
 def _rules(facts: dict[str, Any], name: str) -> tuple[ModelConfig, GateConfig]:
-    try:
-        config = ModelConfig.model_validate(facts["config"])
-    except ValidationError as error:
-        raise ProjectError(
-            f"the config that {name} was trained with is none of this code's: {error.error_count()} problems",
-            hint="train it again with this code",
-        ) from None
+    config = recorded(facts["config"], name)
     return config, _required(config.gate, f"the config of {name}")
 
 

@@ -14,6 +14,9 @@ from ..paths import Paths
 SERVED_WITH = ["numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl"]
 """What unpickling and predicting needs; MLflow's own inference of this costs 8 seconds a model and finds pytest too."""
 
+WRITTEN_BY_DVC = ("dvc.lock", "evaluation")
+"""`dvc repro` writes these while it trains, and neither shapes a version: they make no tree dirty."""
+
 
 def _git(paths: Paths, *arguments: str) -> str | None:
     try:
@@ -38,7 +41,8 @@ def commit(paths: Paths) -> tuple[str, bool]:
     if top is None or Path(top).resolve() != paths.root.resolve():
         return "none", False
     head = _git(paths, "rev-parse", "HEAD")
-    return head or "none", bool(_git(paths, "status", "--porcelain"))
+    others = [f":(exclude){name}" for name in WRITTEN_BY_DVC]
+    return head or "none", bool(_git(paths, "status", "--porcelain", "--", ".", *others))
 
 
 def resolve(paths: Paths, revision: str) -> str:
