@@ -519,8 +519,9 @@ def test_a_server_on_an_mlflow_server_follows_it_over_http(ingested: Project, mo
         operations = load_operations(ingested.paths.operations)
         pointer = Pointer(ingested.paths, operations)
         assert pointer.champion("hours") is None and pointer.facts(VersionId("hours", 1)) is None
-        ran = ingested.ml("train", "--config", "configs/hours.yaml")
+        ran = ingested.ml("train", "--config", "configs/hours.yaml", "--json")
         assert ran.code == 0, ran.err
+        assert ran.json["version"] == "hours/1", "JSON and nothing else, whatever MLflow has to say of its server"
         assert not ingested.paths.registry.exists(), "nothing of it is local"
         ran = ingested.overrule("1")
         assert ran.code == 0, ran.err

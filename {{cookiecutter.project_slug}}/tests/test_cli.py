@@ -90,6 +90,7 @@ EMPTY = {
     "verify": (["1"], 2, "hours has no version 1"),
     "dataset": (["--config", "configs/smoke.yaml", "--output", "dataset.parquet"], 4, "no data yet"),
     "register": (["nowhere"], 4, "no trained version in nowhere"),
+    "evaluate": (["nowhere", "--dataset", "x.parquet", "--output", "y"], 4, "no trained version in nowhere"),
     "rollback": ([], 1, "nothing to roll back to"),
     "versions": ([], 0, ""),
     "reproduce": (["1"], 2, "hours has no version 1"),
