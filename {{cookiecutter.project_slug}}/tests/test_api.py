@@ -310,6 +310,7 @@ def test_without_the_registry_a_server_keeps_serving_and_starts_from_disk(traine
         assert cold.champion is not None and cold.champion.name == "hours/1"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("proof_in_process")
 def test_the_same_number_in_a_new_registry_is_not_the_version_that_served(trained: Project) -> None:
     """hours/1 served, the registry was lost, and another hours/1 was trained that nobody promoted."""
@@ -337,6 +338,7 @@ def test_a_pinned_server_does_not_change_what_the_others_remember(trained: Proje
     assert not (trained.paths.serving / "late" / "champion.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("proof_in_process")
 def test_only_the_least_recently_used_versions_leave_memory(trained: Project) -> None:
     trained.edit("operations.yaml", "keep_versions: 4", "keep_versions: 1")
@@ -402,6 +404,7 @@ def test_a_worker_that_dies_is_a_refusal_and_not_a_crash(trained: Project, monke
         worker.verify(VersionId("hours", 1), trained.paths)
 
 
+@pytest.mark.slow
 def test_the_server_imports_nothing_of_the_training_side(trained: Project) -> None:
     """MLflow alone would cost it 177 MB."""
     point(trained, "hours/1")

@@ -63,6 +63,7 @@ def test_nothing_to_roll_back_to_is_said(history: list[tuple[str, int]]) -> None
         before(said, said[-1].version if said else None)
 
 
+@pytest.mark.slow
 def test_promote_and_rollback_move_the_alias_and_keep_the_history(trained: Project) -> None:
     assert trained.ml("train", "--config", "configs/hours.yaml").code == 0
     first = trained.overrule("1", "first version")

@@ -191,6 +191,7 @@ def test_a_torn_partition_is_refused_with_the_command_that_mends_it(ingested: Pr
     assert error.hint == f"ml ingest --date {FIRST}"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_next_build_completes(ingested: Project, tmp_path) -> None:
     undisturbed = ingested.copy(tmp_path / "undisturbed")
     with moments(undisturbed.paths.root) as watch:

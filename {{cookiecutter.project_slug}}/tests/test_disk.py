@@ -41,6 +41,7 @@ def test_an_ingest_that_runs_out_of_space_leaves_the_old_state_and_is_repeated(i
     assert again.code == 0 and "1 changed" in again.out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="file size limits are POSIX")
 def test_a_training_that_runs_out_of_space_registers_nothing(ingested: Project) -> None:
     ran = limited(ingested, 50_000, "train", "--config", "configs/smoke.yaml")

@@ -20,7 +20,7 @@ from {{cookiecutter.package_name}}.training import checks, contest, train
 from {{cookiecutter.package_name}}.training.checks import Contender, Rows
 from {{cookiecutter.package_name}}.training.comparison import Difference
 from {{cookiecutter.package_name}}.training.leakage import TOGETHER, determining
-from {{cookiecutter.package_name}}.training.scorer import Scorer
+from {{cookiecutter.package_name}}.training.scorer import TRUTH, Scorer
 from {{cookiecutter.package_name}}.training.verdict import Check, GateReport, not_run
 
 from conftest import Project
@@ -175,7 +175,7 @@ def placed(trained: Project) -> Project:
 
 def two_rows(folder: Path) -> Path:
     path = folder / "rows.parquet"
-    pl.DataFrame({"weight_g": [1.0, 2.0], "truth": [1.0, 2.0]}).write_parquet(path)
+    pl.DataFrame({"weight_g": [1.0, 2.0], TRUTH: [1.0, 2.0]}).write_parquet(path)
     return path
 
 
@@ -208,6 +208,7 @@ def shifted(source: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_prediction_that_moves_under_this_lock_is_refused_with_how_far(placed: Project, tmp_path: Path) -> None:
     from {{cookiecutter.package_name}}.training.gate import _replayed
 

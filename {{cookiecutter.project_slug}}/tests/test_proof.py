@@ -147,6 +147,7 @@ def test_another_python_minor_is_refused(trained: Project) -> None:
     assert_refused(trained.overrule("1"), "trained under Python 3.9", "this is Python 3.1")
 
 
+@pytest.mark.slow
 def test_feature_code_edited_in_the_registry_is_refused_though_its_hash_was_rewritten(trained: Project) -> None:
     folder = stored(trained)
     features = next((folder / "code").iterdir()) / "features.py"

@@ -18,7 +18,7 @@ from ..config import GateConfig, ModelConfig
 from ..errors import ProjectError
 from . import checks, comparison, evaluate
 from .checks import Contender, Rows
-from .scorer import Scorer
+from .scorer import TRUTH, Scorer
 from .verdict import Check, GateReport, Said
 
 
@@ -39,7 +39,7 @@ def run(
     contenders = [challenger] + ([champion] if champion else [])
     with tempfile.TemporaryDirectory(prefix="ml-gate-") as folder, ExitStack() as stack:
         given = Path(folder) / "rows.parquet"
-        rows.frame.with_columns(pl.Series("truth", rows.truth)).write_parquet(given)
+        rows.frame.with_columns(pl.Series(TRUTH, rows.truth)).write_parquet(given)
         scorers = [stack.enter_context(Scorer(c.name, c.folder, given, c.python)) for c in contenders]
         proofs = {scorer.name: scorer.ready() for scorer in scorers}
         said = [scorer.score(Path(folder) / f"{i}.npy") for i, scorer in enumerate(scorers)]

@@ -20,6 +20,8 @@ from typing import Any, NoReturn
 from ..errors import Exit, ProjectError, lacking
 
 SOURCE = Path(__file__).parents[2]
+TRUTH = "\N{BULLET}truth"
+"""Column of the rows with what was to be predicted: a name that no contract can hold, for it is no Python name."""
 
 
 class Scorer:
@@ -131,7 +133,7 @@ class _Held:
 
         matrix = self.version.matrix(self.batch)
         np.save(output, self.version.score(matrix))
-        truth = self.frame["truth"].to_numpy()
+        truth = self.frame[TRUTH].to_numpy()
         return {"leaks": determining(matrix, self.names, truth, self.version.contract.target.task)}
 
     def time(self, rows: int, calls: int) -> dict[str, Any]:
