@@ -42,7 +42,7 @@ test-slow: | $(UV)
 	$(RUN) pytest -n auto --dist loadgroup -m slow $(TESTS)
 
 test-all: | $(UV)
-	$(RUN) pytest -n auto --dist loadgroup -m "" $(TESTS)
+	$(RUN) pytest -n auto --dist loadgroup --durations 15 -m "" $(TESTS)
 
 check: | $(UV)
 	$(UV) lock --check
