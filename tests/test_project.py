@@ -166,7 +166,7 @@ def test_what_a_server_installs_is_small_and_serves(bake: Callable[..., Project]
     project = bake()
     project.run("uv", "run", "--locked", "ml", "ingest", "--from", "2026-05-15", "--to", "2026-06-02")
     project.run("uv", "run", "--locked", "ml", "train", "--config", "configs/smoke.yaml")
-    project.run("uv", "run", "--locked", "ml", "promote", "smoke/1")
+    project.run("uv", "run", "--locked", "ml", "promote", "smoke/1", "--force", "--reason", "a test")
 
     project.run("uv", "sync", "--locked", "--no-default-groups")
     listed = project.run("uv", "pip", "list", "--format", "json").stdout

@@ -113,7 +113,7 @@ def edit(project: Project, name: str) -> None:
 
 def left_alone(said: str) -> list[str]:
     """The files of the user's own that the release changed, as the verb names them."""
-    named = re.search(r"left alone: (\S+(?:, \S+)*)", said)
+    named = re.search(r"left alone: ([^\s,:]+(?:, [^\s,:]+)*)", said)
     return named[1].rstrip(":").split(", ") if named else re.findall(r"the template changed it: (\S+)", said)
 
 

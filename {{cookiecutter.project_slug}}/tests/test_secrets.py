@@ -61,6 +61,9 @@ def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
     git(folder, "init", "--quiet")
+    # whoever commits has a name; without one the scanner cannot look at what is staged, and finds nothing
+    git(folder, "config", "user.name", "Ada Example")
+    git(folder, "config", "user.email", "ada@example.com")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--no-verify", "--message", "Start")
     return folder

@@ -31,7 +31,8 @@ setattr(place, name, dies)
     [
         (f"{PACKAGE}.data.dataset", "", "_freeze", "after", 0),
         ("mlflow", "", "log_metrics", "after", 0),
-        ("mlflow.sklearn", "", "log_model", "after", 0),
+        ("mlflow.sklearn", "", "save_model", "after", 0),
+        ("mlflow.tracking", "MlflowClient", "log_model_artifacts", "after", 0),
         ("mlflow.tracking", "MlflowClient", "create_model_version", "before", 0),
         ("mlflow.tracking", "MlflowClient", "create_model_version", "after", 1),
     ],
