@@ -28,7 +28,7 @@ STARTS = {
     "evaluate": ("training/reporting",),
 }
 """Where the work of each stage begins."""
-PLUMBING = {"clock", "errors", "files", "model/id", "paths"}
+PLUMBING = {"clock", "errors", "files", "model/id", "paths", "programs"}
 """They say where, when and what went wrong, and never what is written."""
 SILENT = {
     "dataset": {"data/units", "data/violations"},  # the words of a refusal
