@@ -20,6 +20,7 @@ from {{cookiecutter.package_name}}.errors import Exit
 from {{cookiecutter.package_name}}.model.artefact import FACTS, FOLDER, PROOF
 from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.model.proof import Proof
+from {{cookiecutter.package_name}}.training import provenance
 from {{cookiecutter.package_name}}.training.likeness import Likeness, compare
 from {{cookiecutter.package_name}}.training.registry import Registry
 
@@ -102,6 +103,12 @@ def test_a_shallow_clone_is_told_to_fetch_the_rest(committed: Project, tmp_path:
 def test_a_repository_that_git_does_not_read_is_said_in_its_words(committed: Project) -> None:
     (committed.paths.root / ".git" / "HEAD").write_text("nonsense", encoding="utf-8")
     refused(committed, "git does not read this repository", code=4)
+
+
+def test_a_tree_that_git_cannot_look_at_counts_as_changed(committed: Project) -> None:
+    before, _ = provenance.commit(committed.paths)
+    (committed.paths.root / ".git" / "index").write_bytes(b"nonsense")
+    assert provenance.commit(committed.paths) == (before, True)
 
 
 def test_a_machine_without_git_is_told_so(committed: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def commit(paths: Paths) -> tuple[str, bool]:
         return "none", False
     head = _git(paths, "rev-parse", "HEAD")
     others = [f":(exclude){name}" for name in WRITTEN_BY_DVC]
-    return head or "none", bool(_git(paths, "status", "--porcelain", "--", ".", *others))
+    # what git cannot tell is not clean
+    return head or "none", _git(paths, "status", "--porcelain", "--", ".", *others) != ""
 
 
 def resolve(paths: Paths, revision: str) -> str:
