@@ -37,8 +37,7 @@ SILENT = {
         *("training/record", "training/registry", "training/tracking"),  # nothing is registered
     },
     "evaluate": {
-        *("data/describe", "data/store", "data/units", "data/validation", "data/violations"),
-        *("estimator", "training/prove", "training/provenance"),  # the version is trained already
+        *("data/describe", "data/store", "data/units", "data/validation", "data/violations"),  # frozen already
     },
 }
 """Modules that a stage imports and that cannot change what it writes."""

@@ -9,8 +9,7 @@ from datetime import date
 from typing import Any
 
 from ..config import Owner
-from ..spec import ModelContract, expected
-from .evaluate import PRIMARY
+from ..spec import PRIMARY, ModelContract, expected
 from .verdict import cell
 
 FEW = 300
