@@ -34,7 +34,7 @@ SILENT = {
     "dataset": {"data/units", "data/violations"},  # the words of a refusal
     "train": {
         *("data/store", "data/units", "data/validation", "data/violations"),  # the dataset is frozen already
-        *("training/record", "training/registry", "training/tracking"),  # nothing is registered
+        *("training/registry", "training/tracking"),  # nothing is registered
     },
     "evaluate": {
         *("data/describe", "data/store", "data/units", "data/validation", "data/violations"),  # frozen already

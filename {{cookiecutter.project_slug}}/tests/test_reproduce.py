@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from {{cookiecutter.package_name}}.config import load_model, load_operations
+from {{cookiecutter.package_name}}.config import load_model
 from {{cookiecutter.package_name}}.data.archive import recover
 from {{cookiecutter.package_name}}.data.dataset import read
 from {{cookiecutter.package_name}}.errors import Exit
@@ -151,7 +151,7 @@ def test_a_python_that_is_not_here_is_exit_4_and_code_that_does_not_train_is_exi
     assert committed.ml("train", "--config", "configs/hours.yaml").code == 0
     ran = committed.ml("reproduce", "2")
     assert ran.code == 1 and "does not train any more" in ran.err and "Traceback" not in ran.err
-    registry = Registry(committed.paths, load_operations(committed.paths.operations))
+    registry = Registry(committed.paths)
     facts = facts_of(committed) | {"python": "3.99"}
     registry.remember(VersionId("hours", 2), "facts", json.dumps(facts))
     ran = committed.ml("reproduce", "2")
@@ -249,7 +249,7 @@ def test_a_remote_that_cannot_be_asked_is_exit_4(committed: Project, dvc: Callab
 @pytest.fixture(scope="module")
 def placed(_trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version hours/1 as it is recorded."""
-    registry = Registry(_trained.paths, load_operations(_trained.paths.operations))
+    registry = Registry(_trained.paths)
     return registry.fetch(VersionId("hours", 1), tmp_path_factory.mktemp("placed"))
 
 

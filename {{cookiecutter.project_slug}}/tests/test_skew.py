@@ -29,7 +29,7 @@ ROWS = 400
 def version(request: pytest.FixtureRequest, trained: Project) -> ModelVersion:
     operations = load_operations(trained.paths.operations)
     id = parse(request.param, operations.model)
-    Registry(trained.paths, operations).fetch(id)
+    Registry(trained.paths).fetch(id)
     return open_placed(id, trained.paths)[0]
 
 

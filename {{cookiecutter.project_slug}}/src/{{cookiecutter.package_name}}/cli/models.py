@@ -134,14 +134,13 @@ def named(version: str, model: str | None = None) -> Any:
 
 
 def open_registry() -> Any:
-    from ..config import load_operations
     from ..model.id import VersionId
     from ..paths import find
     from ..serving import worker
     from ..training.registry import Registry
 
     paths = find()
-    registry = Registry(paths, load_operations(paths.operations))
+    registry = Registry(paths)
 
     def verify(version: VersionId) -> str:
         registry.fetch(version)

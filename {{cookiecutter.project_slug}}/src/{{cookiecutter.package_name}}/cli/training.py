@@ -144,13 +144,11 @@ def register(
 
     Example: ml register build/model
     """
-    from ..config import load_operations
     from ..paths import find
-    from ..training.record import register as register_now
+    from ..training.registry import register as register_now
 
-    paths = find()
     with console.working("register"):
-        version, facts, new = register_now(folder, paths, load_operations(paths.operations))
+        version, facts, new = register_now(folder, find())
     if json:
         console.machine({**facts, "new": new})
         return

@@ -84,7 +84,7 @@ def run(paths: Paths, *, quiet: bool = False) -> None:
             said.append(f"version {version}: mae {mae:.2f} h, naive {naive:.2f} h, {metrics['skill']:.0%} better")
             said.append(f"proof: {result.verdict}")
             trained.append(version)
-    registry = Registry(paths, operations)
+    registry = Registry(paths)
 
     def verify(version: VersionId) -> str:
         registry.fetch(version)

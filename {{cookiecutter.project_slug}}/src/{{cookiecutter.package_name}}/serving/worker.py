@@ -60,10 +60,9 @@ def _run(arguments: list[str], paths: Paths) -> dict[str, Any]:
 
 
 def _fetch(version: VersionId, paths: Paths) -> dict[str, Any]:
-    from ..config import load_operations
     from ..training.registry import Registry
 
-    return {"place": str(Registry(paths, load_operations(paths.operations)).fetch(version))}
+    return {"place": str(Registry(paths).fetch(version))}
 
 
 def _verify(version: VersionId, paths: Paths) -> dict[str, Any]:
