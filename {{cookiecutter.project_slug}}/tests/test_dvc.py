@@ -31,14 +31,12 @@ STARTS = {
 PLUMBING = {"clock", "errors", "files", "model/id", "paths", "programs"}
 """They say where, when and what went wrong, and never what is written."""
 SILENT = {
-    "dataset": {"data/units", "data/violations"},  # the words of a refusal
+    "dataset": {"data/violations"},  # the words of a refusal
     "train": {
-        *("data/store", "data/units", "data/validation", "data/violations"),  # the dataset is frozen already
+        *("data/store", "data/validation", "data/violations"),  # the dataset is frozen already
         *("training/registry", "training/tracking"),  # nothing is registered
     },
-    "evaluate": {
-        *("data/describe", "data/store", "data/units", "data/validation", "data/violations"),  # frozen already
-    },
+    "evaluate": {"data/describe", "data/store", "data/validation", "data/violations"},  # frozen already
 }
 """Modules that a stage imports and that cannot change what it writes."""
 ENVIRONMENT = ("AWS_", "DVC_", "GIT_")
