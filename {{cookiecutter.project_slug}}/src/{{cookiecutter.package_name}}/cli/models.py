@@ -1,4 +1,4 @@
-"""Verbs on versions: promote, rollback, versions, verify."""
+"""Verbs on versions: promote, rollback, versions."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from ..model.version import ModelVersion
 from ..paths import Paths
 from ..spec import Contract, ModelContract
 from . import evaluate, prove, provenance
+from .comparison import METRICS
 from .evaluate import naive, truth_of
 
 Report = Callable[[str], None]
@@ -65,6 +66,7 @@ def check_config(config: ModelConfig, contract: Contract, feature_functions: lis
         ("features.derived", config.features.derived, feature_functions),
         ("slices", config.slices, names),
         ("baseline", [config.baseline] if config.baseline != "mean" else [], names),
+        ("gate.metric", [config.gate.metric] if config.gate else [], list(METRICS[config.task])),
     ):
         missing = [name for name in wanted if name not in there]
         problems += [
