@@ -30,10 +30,10 @@ from {{cookiecutter.package_name}}.model.id import VersionId, parse
 from {{cookiecutter.package_name}}.model.version import ModelVersion
 from {{cookiecutter.package_name}}.serving import worker
 from {{cookiecutter.package_name}}.serving.app import create_app
-from {{cookiecutter.package_name}}.serving.placed import open_placed
 from {{cookiecutter.package_name}}.serving.pointer import Pointer
 from {{cookiecutter.package_name}}.serving.serve import bind
 from {{cookiecutter.package_name}}.serving.shelf import Shelf
+from {{cookiecutter.package_name}}.serving.worker import open_placed
 from {{cookiecutter.package_name}}.training import champion, tracking
 from {{cookiecutter.package_name}}.training.registry import Registry
 

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from {{cookiecutter.package_name}}.model.batch import EPOCH, from_frame, from_rows
 from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.model.version import ModelVersion
-from {{cookiecutter.package_name}}.serving.placed import open_placed
+from {{cookiecutter.package_name}}.serving.worker import open_placed
 from {{cookiecutter.package_name}}.spec import Column
 from {{cookiecutter.package_name}}.transform import FEATURES, Transformer, transformer
 from {{cookiecutter.package_name}}.transform.transformer import canonical

@@ -16,8 +16,8 @@ from {{cookiecutter.package_name}}.model.id import parse
 from {{cookiecutter.package_name}}.model.proof import RELATIVE
 from {{cookiecutter.package_name}}.model.version import Answer, ModelVersion
 from {{cookiecutter.package_name}}.serving.app import create_app
-from {{cookiecutter.package_name}}.serving.placed import open_placed
 from {{cookiecutter.package_name}}.serving.shelf import Shelf
+from {{cookiecutter.package_name}}.serving.worker import open_placed
 from {{cookiecutter.package_name}}.training.registry import Registry
 
 from conftest import Project
