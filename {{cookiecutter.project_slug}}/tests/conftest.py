@@ -8,9 +8,8 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ if not Path(paths.__file__).resolve().is_relative_to(ROOT.resolve()):
     pytest.exit(f"the tests would import {paths.__file__}: remove .venv, it belongs to another folder", returncode=4)
 FIRST, LAST = date(2026, 5, 15), date(2026, 6, 2)
 """19 days: the window of configs/smoke.yaml and the days its labels take."""
-NOW = datetime(2026, 7, 1, 6, 0, tzinfo=UTC)
 
 DAY = date(2026, 5, 20)
 """A Wednesday in the middle, for tests that need one day."""
@@ -182,15 +180,3 @@ def write_configs(project: Project) -> None:
         "minimum_evaluation_rows: 5000", "minimum_evaluation_rows: 1000"
     )
     (project.paths.root / "configs" / "late.yaml").write_text(late + "proof_rows: 50\n", encoding="utf-8")
-
-
-@pytest.fixture
-def clean_modules() -> Iterator[None]:
-    """Forget transforms that a test imported under their hash."""
-    import sys
-
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.startswith("transform_"):
-            del sys.modules[name]

@@ -30,10 +30,10 @@ from {{cookiecutter.package_name}}.model.id import VersionId, parse
 from {{cookiecutter.package_name}}.model.version import ModelVersion
 from {{cookiecutter.package_name}}.serving import worker
 from {{cookiecutter.package_name}}.serving.app import create_app
-from {{cookiecutter.package_name}}.serving.placed import open_placed
 from {{cookiecutter.package_name}}.serving.pointer import Pointer
 from {{cookiecutter.package_name}}.serving.serve import bind
 from {{cookiecutter.package_name}}.serving.shelf import Shelf
+from {{cookiecutter.package_name}}.serving.worker import open_placed
 from {{cookiecutter.package_name}}.training import champion, tracking
 from {{cookiecutter.package_name}}.training.registry import Registry
 
@@ -42,13 +42,9 @@ from conftest import Project, write_configs
 PACKAGE = "{{cookiecutter.package_name}}"
 
 
-def registry_of(project: Project) -> Registry:
-    return Registry(project.paths, load_operations(project.paths.operations))
-
-
 def point(project: Project, version: str) -> None:
     """Move the champion without replaying the proof: these tests watch what the server does with it."""
-    registry = registry_of(project)
+    registry = Registry(project.paths)
     champion.promote(
         registry,
         parse(version, "hours"),
@@ -79,7 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, _trained: Project) -> tuple
     """A client of a server whose champion is hours/1, and the example of its contract."""
     project = _trained.copy(tmp_path_factory.mktemp("served") / "project")
     point(project, "hours/1")
-    registry_of(project).fetch(VersionId("late", 1))
+    Registry(project.paths).fetch(VersionId("late", 1))
     shelf = shelf_of(project)
     shelf.champion = open_placed(VersionId("hours", 1), project.paths)[0]
     return client_of(project, shelf), shelf.champion.request.example()
@@ -331,7 +327,7 @@ def test_a_pinned_server_does_not_change_what_the_others_remember(trained: Proje
     assert shelf_of(trained).follow()
     remembered = trained.paths.serving / "hours" / "champion.json"
     before = remembered.read_bytes()
-    registry_of(trained).fetch(VersionId("late", 1))
+    Registry(trained.paths).fetch(VersionId("late", 1))
     pinned = Shelf(trained.paths, load_operations(trained.paths.operations), pinned=VersionId("late", 1))
     assert pinned.follow() and pinned.champion is not None and pinned.champion.name == "late/1"
     assert remembered.read_bytes() == before
@@ -345,7 +341,7 @@ def test_only_the_least_recently_used_versions_leave_memory(trained: Project) ->
     assert trained.ml("train", "--config", "configs/hours.yaml").code == 0
     shelf = shelf_of(trained)
     for version in (VersionId("late", 1), VersionId("hours", 2)):
-        registry_of(trained).fetch(version)
+        Registry(trained.paths).fetch(version)
         shelf.get(version)
     assert shelf.loaded == ["hours/2"]
 
@@ -375,7 +371,7 @@ def test_a_pinned_version_on_disk_starts_where_there_is_no_registry(
     trained: Project, registry: str, known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in an image. A registry that answers and does not know the version is believed."""
-    registry_of(trained).fetch(VersionId("hours", 1))
+    Registry(trained.paths).fetch(VersionId("hours", 1))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         serve = ("serve", "--port", str(taken.getsockname()[1]), "--version")
         assert "cannot listen" in trained.ml(*serve, "hours/1").err
@@ -529,7 +525,7 @@ def test_a_server_on_an_mlflow_server_follows_it_over_http(ingested: Project, mo
         ran = ingested.overrule("1")
         assert ran.code == 0, ran.err
         assert pointer.champion("hours") == VersionId("hours", 1)
-        assert pointer.facts(VersionId("hours", 1)) == registry_of(ingested).facts(VersionId("hours", 1))
+        assert pointer.facts(VersionId("hours", 1)) == Registry(ingested.paths).facts(VersionId("hours", 1))
         with server(ingested, MLFLOW_TRACKING_URI=uri) as (address, _):
             wait_for(address, "hours/1")
             os.killpg(mlflow.pid, signal.SIGKILL)

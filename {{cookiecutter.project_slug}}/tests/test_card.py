@@ -23,10 +23,6 @@ def text(_trained: Project) -> str:
     return ran.out
 
 
-def registry_of(project: Project) -> Registry:
-    return Registry(project.paths, load_operations(project.paths.operations))
-
-
 def test_a_card_says_what_is_recorded(shared_trained: Project, text: str) -> None:
     facts = shared_trained.ml("versions", "--json").json["versions"][0]
     for said in (
@@ -70,7 +66,7 @@ def test_a_folder_has_a_card_before_it_is_registered(trained: Project) -> None:
 
 
 def test_the_run_keeps_the_card(shared_trained: Project) -> None:
-    registry = registry_of(shared_trained)
+    registry = Registry(shared_trained.paths)
     run = registry.client.get_model_version(registry.operations.registered("hours"), "1").run_id
     assert run and "model_card.md" in [item.path for item in registry.client.list_artifacts(run)]
 
@@ -85,7 +81,7 @@ def test_the_verdict_of_the_gate_is_in_it(trained: Project) -> None:
         "window": ["2026-05-22", "2026-05-28"],
         "checks": [{"code": "GATE001", "title": "metric", "outcome": "ok", "said": "better | by 0.1"}],
     }
-    registry_of(trained).remember(VersionId("hours", 1), GATE, json.dumps(said))
+    Registry(trained.paths).remember(VersionId("hours", 1), GATE, json.dumps(said))
     text = trained.ml("card", "1").out
     assert "**PASS** against hours/7, on 14,000 rows of 2026-05-22 to 2026-05-28" in text
     assert r"| GATE001 metric | ok | better \| by 0.1 |" in text and "Not gated yet" not in text

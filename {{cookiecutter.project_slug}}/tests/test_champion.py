@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model.id import VersionId, parse
 from {{cookiecutter.package_name}}.training import champion
@@ -22,10 +21,6 @@ from conftest import Project
 
 PACKAGE = "{{cookiecutter.package_name}}"
 DAY = datetime(2026, 6, 3, 6, tzinfo=UTC)
-
-
-def registry_of(project: Project) -> Registry:
-    return Registry(project.paths, load_operations(project.paths.operations))
 
 
 def trust(version: VersionId) -> str:
@@ -112,7 +107,7 @@ def test_an_empty_registry_says_what_to_do(project: Project) -> None:
 
 
 def test_a_failed_proof_moves_nothing(trained: Project) -> None:
-    registry = registry_of(trained)
+    registry = Registry(trained.paths)
 
     def fails(version: VersionId) -> str:
         raise ProjectError("the proof fails")
@@ -126,7 +121,7 @@ def test_a_failed_proof_moves_nothing(trained: Project) -> None:
 def test_a_crash_between_the_record_and_the_alias_is_completed_by_the_next_call(
     trained: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = registry_of(trained)
+    registry = Registry(trained.paths)
     with monkeypatch.context() as broken:
 
         def crash(*_: object) -> None:
@@ -150,7 +145,7 @@ def test_a_version_records_where_it_comes_from(shared_trained: Project) -> None:
     assert facts["config"]["estimator"]["kind"] == "hist_gradient_boosting"
     assert facts["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
     assert {"platform", "cpu", "run_id", "experiment_id", "metrics", "window"} <= set(facts)
-    registry = registry_of(shared_trained)
+    registry = Registry(shared_trained.paths)
     tags = registry.client.get_model_version(registry.operations.registered("hours"), "1").tags
     assert tags["git_commit"] == "none" and tags["dataset_sha256"] == facts["dataset_sha256"]
 
@@ -176,7 +171,7 @@ def test_the_commit_is_the_projects_own_and_never_an_outer_repositorys(project: 
 
 
 def test_the_run_in_mlflow_has_the_figures_a_person_looks_for(shared_trained: Project) -> None:
-    registry = registry_of(shared_trained)
+    registry = Registry(shared_trained.paths)
 
     def artefacts(model: str) -> set[str]:
         run = registry.client.get_model_version(registry.operations.registered(model), "1").run_id
@@ -258,7 +253,7 @@ def test_a_registry_killed_in_its_making_is_made_again(project: Project) -> None
     """The schema grows in a file of another name; what a kill leaves there is swept."""
     project.paths.registry.mkdir(parents=True)
     (project.paths.registry / ".tmp-1-mlflow.db").write_bytes(b"half a database")
-    registry_of(project)
+    Registry(project.paths)
     assert [path.name for path in project.paths.registry.glob(".tmp-*")] == []
 
 

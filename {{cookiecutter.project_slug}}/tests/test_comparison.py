@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
-from {{cookiecutter.package_name}}.spec import Task
+from {{cookiecutter.package_name}}.spec import PRIMARY, Task
 from {{cookiecutter.package_name}}.training import evaluate
 from {{cookiecutter.package_name}}.training.comparison import (
     METRICS,
@@ -258,7 +258,7 @@ def test_more_slices_ask_for_more(seed: int, first: int, second: int) -> None:
 
 @pytest.mark.parametrize("task", METRICS)
 def test_skill_is_that_of_the_metrics(task: Task) -> None:
-    metric = evaluate.PRIMARY[task]
+    metric = PRIMARY[task]
     truth, predicted, _ = drawn(metric, 2)
     naive = np.full(60, truth.mean())
     said, _ = skill(metric, truth, predicted, naive, 0.5, floor=0.1)

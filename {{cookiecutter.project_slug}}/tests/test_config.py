@@ -108,6 +108,7 @@ def test_a_folder_instead_of_a_file_is_no_traceback(project: Project) -> None:
         ("target: delivered_hours", "target: late", "task: late is a classification target in contract.py, the config"),
         ("baseline: promised_hours", "baseline: promise", "there is no promise, did you mean promised_hours?"),
         ("slices: [service]", "slices: [region]", "slices: there is no region; there are: created_at, depot, service"),
+        ("slices: [", "gate: {metric: auc, tolerance: 1}\nslices: [", "gate.metric: there is no auc; there are: mae"),
         ("kind: hist_gradient_boosting", "kind: xgboost", "estimator.kind: 'xgboost' is not one of hist_"),
         ("{max_iter: 10,", "{depth: 3,", "estimator.params: HistGradientBoostingRegressor has no parameter depth"),
     ],

@@ -28,18 +28,15 @@ STARTS = {
     "evaluate": ("training/reporting",),
 }
 """Where the work of each stage begins."""
-PLUMBING = {"clock", "errors", "files", "model/id", "paths"}
+PLUMBING = {"clock", "errors", "files", "model/id", "paths", "programs"}
 """They say where, when and what went wrong, and never what is written."""
 SILENT = {
-    "dataset": {"data/units", "data/violations"},  # the words of a refusal
+    "dataset": {"data/violations"},  # the words of a refusal
     "train": {
-        *("data/store", "data/units", "data/validation", "data/violations"),  # the dataset is frozen already
-        *("training/record", "training/registry", "training/tracking"),  # nothing is registered
+        *("data/store", "data/validation", "data/violations"),  # the dataset is frozen already
+        *("training/registry", "training/tracking"),  # nothing is registered
     },
-    "evaluate": {
-        *("data/describe", "data/store", "data/units", "data/validation", "data/violations"),
-        *("estimator", "training/prove", "training/provenance"),  # the version is trained already
-    },
+    "evaluate": {"data/describe", "data/store", "data/validation", "data/violations"},  # frozen already
 }
 """Modules that a stage imports and that cannot change what it writes."""
 ENVIRONMENT = ("AWS_", "DVC_", "GIT_")

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from {{cookiecutter.package_name}}.model.batch import EPOCH, from_frame, from_rows
 from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.model.version import ModelVersion
-from {{cookiecutter.package_name}}.serving.placed import open_placed
+from {{cookiecutter.package_name}}.serving.worker import open_placed
 from {{cookiecutter.package_name}}.spec import Column
 from {{cookiecutter.package_name}}.transform import FEATURES, Transformer, transformer
 from {{cookiecutter.package_name}}.transform.transformer import canonical
@@ -227,10 +227,9 @@ def test_a_time_has_the_same_bits_from_a_frame_and_from_a_request(times: list[da
 def models(_trained: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelVersion]:
     """hours/1 and late/1 as a server would load them."""
     made = _trained.copy(tmp_path_factory.mktemp("loaded") / "project")
-    from {{cookiecutter.package_name}}.config import load_operations
     from {{cookiecutter.package_name}}.training.registry import Registry
 
-    registry = Registry(made.paths, load_operations(made.paths.operations))
+    registry = Registry(made.paths)
     ids = [VersionId("hours", 1), VersionId("late", 1)]
     for id in ids:
         registry.fetch(id)

@@ -15,7 +15,7 @@ import {{cookiecutter.package_name}} as package
 SOURCE = Path(package.__file__).parent
 NAME = package.__name__
 LAYERS = [
-    ["errors", "clock", "log", "files"],
+    ["errors", "clock", "log", "files", "programs"],
     ["paths", "spec"],
     ["config", "console"],
     ["contract", "sample_upstream", "source", "transform", "estimator"],

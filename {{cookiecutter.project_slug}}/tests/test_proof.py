@@ -19,7 +19,6 @@ from sklearn.linear_model import LinearRegression, PoissonRegressor, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model import artefact
 from {{cookiecutter.package_name}}.model.id import parse
@@ -30,13 +29,9 @@ from {{cookiecutter.package_name}}.training.registry import FACTS, Registry
 from conftest import Project, Ran
 
 
-def registry_of(project: Project) -> Registry:
-    return Registry(project.paths, load_operations(project.paths.operations))
-
-
 def placed(project: Project, version: str = "hours/1") -> Path:
     """The version's folder below var/serving, as fetched for a server."""
-    return registry_of(project).fetch(parse(version, "hours"))
+    return Registry(project.paths).fetch(parse(version, "hours"))
 
 
 def facts_of(place: Path) -> dict[str, Any]:
@@ -45,7 +40,7 @@ def facts_of(place: Path) -> dict[str, Any]:
 
 def stored(project: Project, version: str = "hours/1") -> Path:
     """The version's files in the registry itself."""
-    registry, id = registry_of(project), parse(version, "hours")
+    registry, id = Registry(project.paths), parse(version, "hours")
     source = registry.client.get_model_version(registry.operations.registered(id.model), str(id.number)).source
     assert source is not None
     return project.paths.registry / "artifacts" / "models" / source.removeprefix("models:/") / "artifacts"
@@ -53,7 +48,7 @@ def stored(project: Project, version: str = "hours/1") -> Path:
 
 def set_facts(project: Project, version: str, **changed: Any) -> None:
     """Rewrite what the registry recorded, as somebody with access to it could."""
-    registry = registry_of(project)
+    registry = Registry(project.paths)
     id = parse(version, "hours")
     name = registry.operations.registered(id.model)
     tags = registry.client.get_model_version(name, str(id.number)).tags

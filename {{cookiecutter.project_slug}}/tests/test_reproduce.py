@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from {{cookiecutter.package_name}}.config import load_model, load_operations
+from {{cookiecutter.package_name}}.config import load_model
 from {{cookiecutter.package_name}}.data.archive import recover
 from {{cookiecutter.package_name}}.data.dataset import read
 from {{cookiecutter.package_name}}.errors import Exit
 from {{cookiecutter.package_name}}.model.artefact import FACTS, FOLDER, PROOF
 from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.model.proof import Proof
+from {{cookiecutter.package_name}}.training import provenance
 from {{cookiecutter.package_name}}.training.likeness import Likeness, compare
 from {{cookiecutter.package_name}}.training.registry import Registry
 
@@ -104,6 +105,12 @@ def test_a_repository_that_git_does_not_read_is_said_in_its_words(committed: Pro
     refused(committed, "git does not read this repository", code=4)
 
 
+def test_a_tree_that_git_cannot_look_at_counts_as_changed(committed: Project) -> None:
+    before, _ = provenance.commit(committed.paths)
+    (committed.paths.root / ".git" / "index").write_bytes(b"nonsense")
+    assert provenance.commit(committed.paths) == (before, True)
+
+
 def test_a_machine_without_git_is_told_so(committed: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     refused(committed, "git is not installed here", code=4)
@@ -144,7 +151,7 @@ def test_a_python_that_is_not_here_is_exit_4_and_code_that_does_not_train_is_exi
     assert committed.ml("train", "--config", "configs/hours.yaml").code == 0
     ran = committed.ml("reproduce", "2")
     assert ran.code == 1 and "does not train any more" in ran.err and "Traceback" not in ran.err
-    registry = Registry(committed.paths, load_operations(committed.paths.operations))
+    registry = Registry(committed.paths)
     facts = facts_of(committed) | {"python": "3.99"}
     registry.remember(VersionId("hours", 2), "facts", json.dumps(facts))
     ran = committed.ml("reproduce", "2")
@@ -242,7 +249,7 @@ def test_a_remote_that_cannot_be_asked_is_exit_4(committed: Project, dvc: Callab
 @pytest.fixture(scope="module")
 def placed(_trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version hours/1 as it is recorded."""
-    registry = Registry(_trained.paths, load_operations(_trained.paths.operations))
+    registry = Registry(_trained.paths)
     return registry.fetch(VersionId("hours", 1), tmp_path_factory.mktemp("placed"))
 
 

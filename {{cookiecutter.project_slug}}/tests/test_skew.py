@@ -16,8 +16,8 @@ from {{cookiecutter.package_name}}.model.id import parse
 from {{cookiecutter.package_name}}.model.proof import RELATIVE
 from {{cookiecutter.package_name}}.model.version import Answer, ModelVersion
 from {{cookiecutter.package_name}}.serving.app import create_app
-from {{cookiecutter.package_name}}.serving.placed import open_placed
 from {{cookiecutter.package_name}}.serving.shelf import Shelf
+from {{cookiecutter.package_name}}.serving.worker import open_placed
 from {{cookiecutter.package_name}}.training.registry import Registry
 
 from conftest import Project
@@ -29,7 +29,7 @@ ROWS = 400
 def version(request: pytest.FixtureRequest, trained: Project) -> ModelVersion:
     operations = load_operations(trained.paths.operations)
     id = parse(request.param, operations.model)
-    Registry(trained.paths, operations).fetch(id)
+    Registry(trained.paths).fetch(id)
     return open_placed(id, trained.paths)[0]
 
 

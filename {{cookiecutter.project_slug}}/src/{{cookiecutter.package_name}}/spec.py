@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "integer", "flag", "category", "time", "key"]
 Task = Literal["regression", "classification"]
+PRIMARY: dict[Task, str] = {"regression": "mae", "classification": "log_loss"}
+"""The metric that stands for a model in a line, and what ``skill`` compares with the baseline's."""
 
 
 class _Plain(BaseModel):

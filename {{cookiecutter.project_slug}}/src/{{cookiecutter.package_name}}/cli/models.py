@@ -1,4 +1,4 @@
-"""Verbs on versions: promote, rollback, versions, verify."""
+"""Verbs on versions: promote, rollback, versions."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ def rollback(
 @app.command(rich_help_panel=EVERY_DAY)
 def versions(model: Model = None, json: Json = False) -> None:
     """List versions, and what served from when to when."""
+    from ..spec import PRIMARY
     from ..training.champion import history
 
     registry, _ = open_registry()
@@ -92,14 +93,14 @@ def versions(model: Model = None, json: Json = False) -> None:
     rows = []
     for item in listed:
         metrics = item.facts.get("metrics", {})
-        primary = "mae" if "mae" in metrics else "log_loss"
+        primary = next((name for name in PRIMARY.values() if name in metrics), "")
         window = item.facts.get("window", {})
         commit = item.facts.get("git_commit", "")[:10] + ("+" if item.facts.get("git_dirty") else "")
         rows.append(
             [
                 str(item.id),
                 "champion" if item.champion else "",
-                f"{primary} {metrics[primary]:.4g}" if primary in metrics else "",
+                f"{primary} {metrics[primary]:.4g}" if primary else "",
                 f"{metrics['skill']:.1%}" if "skill" in metrics else "",
                 window.get("as_of", ""),
                 item.facts.get("contract_version", ""),
@@ -133,14 +134,13 @@ def named(version: str, model: str | None = None) -> Any:
 
 
 def open_registry() -> Any:
-    from ..config import load_operations
     from ..model.id import VersionId
     from ..paths import find
     from ..serving import worker
     from ..training.registry import Registry
 
     paths = find()
-    registry = Registry(paths, load_operations(paths.operations))
+    registry = Registry(paths)
 
     def verify(version: VersionId) -> str:
         registry.fetch(version)

@@ -32,6 +32,7 @@ def train(
     Example: ml train --config configs/v1.yaml
     """
     from ..paths import find
+    from ..spec import PRIMARY
     from ..training.train import train as train_now
     from ..training.train import train_into
 
@@ -46,7 +47,7 @@ def train(
     if json:
         console.machine({**facts, "proof": str(trained.verdict)})
         return
-    primary = "mae" if trained.config.task == "regression" else "log_loss"
+    primary = PRIMARY[trained.config.task]
     baseline = metrics[f"baseline_{primary}"]
     console.say(f"version {version}" if version else f"trained, in {output}", "bold green")
     console.facts(
@@ -110,8 +111,8 @@ def evaluate(
     Example: ml evaluate build/model --dataset data/dataset.parquet --output evaluation
     """
     from ..paths import find
+    from ..spec import PRIMARY
     from ..training import reporting
-    from ..training.evaluate import PRIMARY
 
     paths = find()
     with console.working("evaluate"):
@@ -143,13 +144,11 @@ def register(
 
     Example: ml register build/model
     """
-    from ..config import load_operations
     from ..paths import find
-    from ..training.record import register as register_now
+    from ..training.registry import register as register_now
 
-    paths = find()
     with console.working("register"):
-        version, facts, new = register_now(folder, paths, load_operations(paths.operations))
+        version, facts, new = register_now(folder, find())
     if json:
         console.machine({**facts, "new": new})
         return

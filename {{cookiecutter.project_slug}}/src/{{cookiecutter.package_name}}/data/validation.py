@@ -11,8 +11,7 @@ import polars as pl
 
 from ..spec import Column, Table, expected
 from .describe import describe
-from .units import likely_unit
-from .violations import ContractViolated, Violation
+from .violations import ContractViolated, Violation, likely_unit
 
 RULES = {
     "nullability": "no nulls",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import date
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import httpx
@@ -38,7 +39,7 @@ class Story:
         """Run one step; what the body appends to the yielded list is printed below its title."""
         lines: list[str] = []
         begun = stopwatch()
-        with console.working(title) if not self.quiet else _nothing():
+        with nullcontext() if self.quiet else console.working(title):
             yield lines
         seconds = stopwatch() - begun
         self.steps.append({"step": title, "seconds": round(seconds, 2), "said": lines})
@@ -55,11 +56,6 @@ class Story:
         console.say()
         console.say(f"done in {seconds:.0f} s; everything above is still here to look at", "bold green")
         console.following(*commands)
-
-
-@contextmanager
-def _nothing() -> Generator[None]:
-    yield
 
 
 def run(paths: Paths, *, quiet: bool = False) -> None:
@@ -84,7 +80,7 @@ def run(paths: Paths, *, quiet: bool = False) -> None:
             said.append(f"version {version}: mae {mae:.2f} h, naive {naive:.2f} h, {metrics['skill']:.0%} better")
             said.append(f"proof: {result.verdict}")
             trained.append(version)
-    registry = Registry(paths, operations)
+    registry = Registry(paths)
 
     def verify(version: VersionId) -> str:
         registry.fetch(version)
@@ -195,28 +191,14 @@ def _example(paths: Paths, version: Any) -> dict[str, Any]:
     return RequestModel(ModelContract.model_validate_json(contract.read_bytes())).example()
 
 
-def _poll(seconds: float, done: Callable[[], bool]) -> bool:
-    import time
-
-    until = stopwatch() + seconds
-    while stopwatch() < until:
-        if done():
-            return True
-        time.sleep(0.2)
-    return False
-
-
 def _wait_for(address: str, version: str) -> None:
-    def serving() -> bool:
-        try:
-            return httpx.get(f"{address}/ready", timeout=5).json().get("model_version") == version
-        except httpx.HTTPError:
-            return False
-
-    if not _poll(PATIENCE, serving):
-        raise ProjectError(
-            f"the server did not take up {version}", hint="see var/demo-server.log", exit=Exit.UNAVAILABLE
-        )
+    until = stopwatch() + PATIENCE
+    while stopwatch() < until:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{address}/ready", timeout=5).json().get("model_version") == version:
+                return
+        sleep(0.2)
+    raise ProjectError(f"the server did not take up {version}", hint="see var/demo-server.log", exit=Exit.UNAVAILABLE)
 
 
 def _predict(address: str, request: dict[str, Any]) -> str:

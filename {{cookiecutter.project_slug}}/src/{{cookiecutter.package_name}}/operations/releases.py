@@ -3,58 +3,35 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
-from os import environ
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from ..errors import Exit, ProjectError
+from ..programs import last_lines, program
 
 RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 BLANK = re.compile(r"\{\{.*?\}\}")
 """A place in a template that an answer fills: in its folders' names, and once in its lock."""
-NOT_OURS = {"VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
-"""What would make uv or git look at another folder than the one they are started in."""
 GIT_SETTINGS = {"apply.whitespace": "nowarn", "core.autocrlf": "false", "merge.conflictStyle": "merge"}
 """A person's own settings must not decide whether a patch fits."""
+SETTINGS = {
+    "LANGUAGE": "en",  # what git says is read
+    "PYTHONUTF8": "1",  # cruft names no encoding
+    "_TYPER_STANDARD_TRACEBACK": "1",  # cruft's, without a drawn box around it
+    "GIT_CONFIG_COUNT": str(len(GIT_SETTINGS)),
+    **{f"GIT_CONFIG_KEY_{number}": name for number, name in enumerate(GIT_SETTINGS)},
+    **{f"GIT_CONFIG_VALUE_{number}": value for number, value in enumerate(GIT_SETTINGS.values())},
+}
 
 
-def run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program in ``folder`` to its end, whatever its exit code. ProjectError where there is no such program."""
-    kept = {name: value for name, value in environ.items() if name not in NOT_OURS}
-    kept |= {
-        "LANGUAGE": "en",  # what git says is read
-        "PYTHONUTF8": "1",  # cruft names no encoding
-        "_TYPER_STANDARD_TRACEBACK": "1",  # cruft's, without a drawn box around it
-    }
-    kept["GIT_CONFIG_COUNT"] = str(len(GIT_SETTINGS))
-    for number, (name, value) in enumerate(GIT_SETTINGS.items()):
-        kept |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=kept,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ProjectError(f"there is no {command[0]} here", hint=f"install {Path(command[0]).stem}") from None
+def run(command: list[str], folder: Path) -> CompletedProcess[str]:
+    """Run a program in ``folder`` to its end, in words and with settings that an update can rely on."""
+    return program(command, folder, **SETTINGS)
 
 
-def git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def git(folder: Path, *words: str) -> CompletedProcess[str]:
     return run(["git", *words], folder)
-
-
-def last_lines(done: subprocess.CompletedProcess[str], count: int = 12) -> str:
-    """The end of what a program said, indented."""
-    said = (done.stdout.rstrip() + "\n" + done.stderr.rstrip()).strip().splitlines()
-    return "\n".join(f"  {line}" for line in said[-count:])
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from ..errors import Exit, ProjectError
+from ..programs import UV, last_lines
 from .link import LINK, YOURS, address_of, commit_of, is_yours, kept_files, read, write
-from .releases import Template, last_lines, run
+from .releases import Template, run
 from .tree import BACK, ON, changes, must_be_clean, must_be_whole
 
 CRUFT = ["--from", "cruft==2.16.0", "--with", "cookiecutter==2.7.1", "cruft"]
@@ -80,10 +81,10 @@ def update(root: Path, step: Step, *, to: str | None = None, address: str | None
     with step("install"):
         # The `ml` that runs cannot be replaced on Windows; it is a link to the files, which are new already.
         own = Path(sys.prefix).resolve() == (root / ".venv").resolve()
-        done = run([_uv(), "sync", "--locked", *(["--inexact", "--no-install-project"] if own else [])], root)
+        done = run([UV, "sync", "--locked", *(["--inexact", "--no-install-project"] if own else [])], root)
         _must_have_worked(done, "the release is in the files and locked, but does not install")
     with step("test"):
-        done = run([_uv(), "run", "--no-sync", "pytest", "-q", "-n", "auto"], root)
+        done = run([UV, "run", "--no-sync", "pytest", "-q", "-n", "auto"], root)
         said = "the release is in the files, locked and installed; nothing is in conflict, but tests fail"
         if result.left_alone:
             said += f"; the release changed files of yours, which were left alone: {', '.join(result.left_alone)}"
@@ -92,15 +93,11 @@ def update(root: Path, step: Step, *, to: str | None = None, address: str | None
     return result
 
 
-def _uv() -> str:
-    return os.environ.get("UV", "uv")  # set by `uv run`: it need not be on the path
-
-
 def _cruft(root: Path, step: Step) -> list[str]:
     """The command that is cruft: ``ML_CRUFT`` if that is set, or else the pinned release, which uv brings."""
     if own := os.environ.get("ML_CRUFT"):
         return [own]
-    command = [_uv(), "tool", "run", *CRUFT]
+    command = [UV, "tool", "run", *CRUFT]
     with step(f"bring {CRUFT[1].replace('==', ' ')}"):
         done = run([*command, "--help"], root)
     if done.returncode:
@@ -145,7 +142,7 @@ def _lock(root: Path, template: Template, old: str, new: str, slug: str) -> str:
     if followed:
         path.write_text(template.lock(new, slug), encoding="utf-8", newline="\n")
     _must_have_worked(
-        run([_uv(), "lock"], root), "the release is in the files, but cannot be locked with your dependencies"
+        run([UV, "lock"], root), "the release is in the files, but cannot be locked with your dependencies"
     )
     return "the release's" if followed else "yours, locked anew"
 

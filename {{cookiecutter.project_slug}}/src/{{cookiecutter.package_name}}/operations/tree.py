@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import Exit, ProjectError
+from ..programs import must_have_git
 from .releases import git
 
 BACK = "to go back: `git reset --hard` and `git clean -fd`, for the tree was clean before"
@@ -23,6 +24,7 @@ def changes(root: Path) -> list[str]:
 
 def must_be_clean(root: Path) -> None:
     """An update merges with the last commit, and that is what one goes back to. ProjectError, exit 2."""
+    must_have_git()
     top = git(root, "rev-parse", "--show-toplevel").stdout.strip()
     started = not git(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode
     if not started or Path(top).resolve() != root.resolve():

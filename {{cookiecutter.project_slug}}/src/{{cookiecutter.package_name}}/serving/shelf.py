@@ -19,7 +19,6 @@ from ..model.id import VersionId
 from ..model.version import ModelVersion
 from ..paths import Paths
 from . import worker
-from .placed import open_placed
 from .pointer import Pointer
 
 PATIENCE = 30.0
@@ -146,7 +145,7 @@ class Shelf:
                     raise
                 log.warning("using the copy on disk", extra={"model_version": str(version), "reason": error.message})
             worker.verify(version, self._paths)
-            loaded, verdict = open_placed(version, self._paths)
+            loaded, verdict = worker.open_placed(version, self._paths)
             # what is loaded stays: keeping the collector out of it took the p99 of a server like this from 87 to 11 ms
             gc.collect()
             gc.freeze()

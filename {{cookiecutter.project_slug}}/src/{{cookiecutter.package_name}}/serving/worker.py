@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Exit, ProjectError, lacking
+from ..model import artefact
 from ..model.id import VersionId, parse
+from ..model.proof import Proof, Verdict, replay
+from ..model.version import ModelVersion
 from ..paths import Paths
 
 TIMEOUT = 300
@@ -60,15 +63,30 @@ def _run(arguments: list[str], paths: Paths) -> dict[str, Any]:
 
 
 def _fetch(version: VersionId, paths: Paths) -> dict[str, Any]:
-    from ..config import load_operations
     from ..training.registry import Registry
 
-    return {"place": str(Registry(paths, load_operations(paths.operations)).fetch(version))}
+    return {"place": str(Registry(paths).fetch(version))}
+
+
+def open_placed(version: VersionId, paths: Paths) -> tuple[ModelVersion, Verdict]:
+    """Load a version that lies below ``var/serving`` and replay its proof in this process. Raises ProjectError."""
+    place = paths.serving / version.folder
+    try:
+        facts = json.loads((place / artefact.FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProjectError(f"version {version} is not on disk: {error}", exit=Exit.UNAVAILABLE) from error
+    loaded = artefact.load(place / artefact.FOLDER, facts)
+    verdict = replay(loaded, Proof.read(place / artefact.FOLDER / artefact.PROOF))
+    if not verdict.holds:
+        raise ProjectError(
+            f"version {version} refused: {verdict}",
+            hint="this path does not compute what training computed: compare libraries with its requirements.txt",
+            exit=Exit.SAID_NO,
+        )
+    return loaded, verdict
 
 
 def _verify(version: VersionId, paths: Paths) -> dict[str, Any]:
-    from .placed import open_placed
-
     return {"said": str(open_placed(version, paths)[1])}
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Generator
@@ -16,15 +14,13 @@ from ..config import load_operations
 from ..errors import Exit, ProjectError
 from ..model import artefact
 from ..paths import Paths
+from ..programs import UV, git, last_lines, program
 from . import provenance
 from .checks import Contender
 from .fit import Report
 
-OURS = (
-    *("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT"),
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "MLFLOW_TRACKING_URI"),
-)
-"""Would send uv, Python, git or MLflow in the other checkout back to this one: a git hook sets some of them."""
+OURS = ("UV_PROJECT_ENVIRONMENT", "MLFLOW_TRACKING_URI")
+"""The other checkout has an environment of its own, and nothing to register."""
 
 
 @contextmanager
@@ -43,7 +39,7 @@ def rebuilt(
             return
         name = f"base {commit[:10]}"
         report(f"install what the lock of {name} says")
-        run(root, ["uv", "sync", "--locked", "--quiet"], f"{name} cannot be installed")
+        run(root, [UV, "sync", "--locked", "--quiet"], f"{name} cannot be installed")
         share_source(paths, root)
         day = ["--config", inside.as_posix(), "--date", as_of.isoformat()]
         report(f"ingest with the code of {name}")
@@ -59,17 +55,14 @@ def checkout(commit: str, paths: Paths) -> Generator[Path]:
     """A worktree of ``commit`` in a temporary folder, gone at the end."""
     with tempfile.TemporaryDirectory(prefix="ml-base-") as scratch:
         root = Path(scratch).resolve() / "base"
-        git = ["git", "-C", str(paths.root)]
-        done = subprocess.run(
-            [*git, "worktree", "add", "--quiet", "--detach", str(root), commit], capture_output=True, text=True
-        )
+        done = git(paths.root, "worktree", "add", "--quiet", "--detach", str(root), commit)
         if done.returncode:
             raise ProjectError(f"git cannot check out {commit[:10]}: {done.stderr.strip()}", exit=Exit.UNAVAILABLE)
         try:
             yield root
         finally:
             shutil.rmtree(root, ignore_errors=True)
-            subprocess.run([*git, "worktree", "prune"], capture_output=True, check=False)
+            git(paths.root, "worktree", "prune")
 
 
 def share_source(paths: Paths, root: Path) -> None:
@@ -95,16 +88,9 @@ def ml_of(root: Path) -> Path:
     return python_of(root).with_name("ml.exe" if sys.platform == "win32" else "ml")
 
 
-def run(root: Path, command: list[str], failed: str, exit: Exit = Exit.UNAVAILABLE) -> str:
-    """Run a command in another checkout; what it printed. Raises ProjectError (``exit``) with its last words."""
-    environment = {name: value for name, value in os.environ.items() if name not in OURS}
-    try:
-        done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, text=True, encoding="utf-8", errors="replace"
-        )
-    except OSError as error:
-        raise ProjectError(f"{failed}: {command[0]}: {error.strerror}", exit=exit) from None
+def run(root: Path, command: list[str], failed: str, exit: Exit = Exit.UNAVAILABLE) -> None:
+    """Run a command in another checkout. Raises ProjectError (``exit``) with its last words."""
+    done = program(command, root, without=OURS)
     if done.returncode:
-        last = "\n  ".join((done.stderr or done.stdout).strip().splitlines()[-6:])
-        raise ProjectError(f"{failed}: `{' '.join(command)}` left with {done.returncode}:\n  {last}", exit=exit)
-    return done.stdout
+        shown = " ".join(command)
+        raise ProjectError(f"{failed}: `{shown}` left with {done.returncode}:\n{last_lines(done, 6)}", exit=exit)

@@ -9,7 +9,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from ..clock import days
@@ -25,7 +24,8 @@ from ..paths import Paths
 from . import gate, provenance
 from .base import rebuilt
 from .checks import Contender, Rows
-from .fit import Report, truth_of
+from .evaluate import naive, truth_of
+from .fit import Report
 from .registry import GATE, Registry
 from .train import train_into
 from .verdict import GateReport, not_run
@@ -143,16 +143,13 @@ def _rows(config: ModelConfig, paths: Paths, trained: list[dict[str, Any]], as_o
             hint="ingest newer days, or gate against a version that was trained earlier",
             exit=Exit.UNAVAILABLE,
         )
-    truth = truth_of(frame, CONTRACT.targets[config.target].value, config)
-    mean = trained[0]["target_mean"]
-    naive = np.full(len(truth), mean) if config.baseline == "mean" else frame[config.baseline].to_numpy().astype(float)
     days = frame["partition"]
     return Rows(
         frame=frame,
         sha256=frozen.digest,
         first=str(days.min()),
         last=str(days.max()),
-        truth=truth,
-        naive=naive,
+        truth=truth_of(frame, CONTRACT.targets[config.target].value, config),
+        naive=naive(frame, config, trained[0]["target_mean"]),
         groups={name: frame[name].to_numpy() for name in config.slices},
     )

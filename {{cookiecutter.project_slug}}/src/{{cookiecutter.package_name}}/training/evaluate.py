@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 from sklearn import metrics
 
-from ..spec import Task
+from ..config import ModelConfig
+from ..errors import Exit, ProjectError
+from ..spec import PRIMARY, Task
 from .comparison import Z95, row_scores
 
-PRIMARY = {"regression": "mae", "classification": "log_loss"}
-"""What ``skill`` compares: 1 is perfect, 0 is no better than the baseline."""
+
+def truth_of(frame: pl.DataFrame, value: pl.Expr, config: ModelConfig) -> np.ndarray:
+    """The target of labelled rows, shape (n,): float64, or 0 and 1 for classification. Raises ProjectError."""
+    truth = frame.select(value.alias("target"))["target"]
+    if config.task == "classification":
+        classes = truth.n_unique()
+        if classes != 2:
+            raise ProjectError(
+                f"target {config.target}: expected yes and no, found {classes} values", exit=Exit.REFUSED
+            )
+        return truth.cast(pl.Int64).to_numpy()
+    return truth.cast(pl.Float64).to_numpy()
+
+
+def naive(frame: pl.DataFrame, config: ModelConfig, mean: float) -> np.ndarray:
+    """What the baseline answers, float64 (n,)."""
+    if config.baseline == "mean":
+        return np.full(frame.height, mean)
+    return frame[config.baseline].to_numpy().astype(np.float64)
 
 
 def measure(task: Task, truth: np.ndarray, predicted: np.ndarray, threshold: float = 0.5) -> dict[str, float]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from sklearn.pipeline import Pipeline
 
 from ..config import ModelConfig, nearest
@@ -23,6 +22,8 @@ from ..model.version import ModelVersion
 from ..paths import Paths
 from ..spec import Contract, ModelContract
 from . import evaluate, prove, provenance
+from .comparison import METRICS
+from .evaluate import naive, truth_of
 
 Report = Callable[[str], None]
 
@@ -65,6 +66,7 @@ def check_config(config: ModelConfig, contract: Contract, feature_functions: lis
         ("features.derived", config.features.derived, feature_functions),
         ("slices", config.slices, names),
         ("baseline", [config.baseline] if config.baseline != "mean" else [], names),
+        ("gate.metric", [config.gate.metric] if config.gate else [], list(METRICS[config.task])),
     ):
         missing = [name for name in wanted if name not in there]
         problems += [
@@ -137,9 +139,10 @@ def fit(
     matrix = version.matrix(batch)
     predicted, actual = version.score(matrix), truth_of(evaluation, target.value, config)
     mean = float(truth.mean())
-    naive = np.full(len(actual), mean) if config.baseline == "mean" else batch[config.baseline]
     groups = {name: evaluation[name].to_numpy() for name in config.slices}
-    metrics = evaluate.against_baseline(config.task, actual, predicted, naive, config.threshold)
+    metrics = evaluate.against_baseline(
+        config.task, actual, predicted, naive(evaluation, config, mean), config.threshold
+    )
     slices = evaluate.by_slice(config.task, actual, predicted, groups, config.threshold)
 
     report("prove")
@@ -152,16 +155,3 @@ def fit(
             exit=Exit.SAID_NO,
         )
     return Trained(config, version, dataset, proof, verdict, metrics, slices, actual, predicted, matrix, groups, mean)
-
-
-def truth_of(frame: pl.DataFrame, value: pl.Expr, config: ModelConfig) -> np.ndarray:
-    """The target of labelled rows, shape (n,): float64, or 0 and 1 for classification. Raises ProjectError."""
-    truth = frame.select(value.alias("target"))["target"]
-    if config.task == "classification":
-        classes = truth.n_unique()
-        if classes != 2:
-            raise ProjectError(
-                f"target {config.target}: expected yes and no, found {classes} values", exit=Exit.REFUSED
-            )
-        return truth.cast(pl.Int64).to_numpy()
-    return truth.cast(pl.Float64).to_numpy()

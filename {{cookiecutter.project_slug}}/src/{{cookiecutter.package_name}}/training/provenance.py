@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..errors import ProjectError
 from ..paths import Paths
+from ..programs import git
 
 SERVED_WITH = ["numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl"]
 """What unpickling and predicting needs; MLflow's own inference of this costs 8 seconds a model and finds pytest too."""
@@ -19,16 +19,7 @@ WRITTEN_BY_DVC = ("dvc.lock", "evaluation")
 
 
 def _git(paths: Paths, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(paths.root), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
+    done = git(paths.root, *arguments)
     return done.stdout.strip() if done.returncode == 0 else None
 
 
@@ -42,7 +33,8 @@ def commit(paths: Paths) -> tuple[str, bool]:
         return "none", False
     head = _git(paths, "rev-parse", "HEAD")
     others = [f":(exclude){name}" for name in WRITTEN_BY_DVC]
-    return head or "none", bool(_git(paths, "status", "--porcelain", "--", ".", *others))
+    # what git cannot tell is not clean
+    return head or "none", _git(paths, "status", "--porcelain", "--", ".", *others) != ""
 
 
 def resolve(paths: Paths, revision: str) -> str:

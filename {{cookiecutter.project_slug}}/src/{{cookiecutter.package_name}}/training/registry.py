@@ -11,22 +11,36 @@ from typing import Any
 
 import mlflow
 from filelock import FileLock
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
 from .. import files
-from ..config import OperationsConfig
+from ..config import load_operations
 from ..errors import Exit, ProjectError
 from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
-from .tracking import connect
+from .tracking import connect, experiment
 
 CHAMPION = "champion"
 FACTS = "facts"
 """Tag with everything the server needs to know of a version, the sha256 of its files among it: the trust root."""
 GATE = "gate"
 """Tag with what the gate said of it last."""
+TAGGED = (
+    "git_commit",
+    "git_dirty",
+    "lock_sha256",
+    "python",
+    "platform",
+    "cpu",
+    "seed",
+    "contract_version",
+    "dataset_sha256",
+    "dataset",
+    "config_file",
+)
+"""Facts that also stand as tags of their own, to be searched for in MLflow."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +55,11 @@ class Listed:
 class Registry:
     """The project's models in MLflow."""
 
-    def __init__(self, paths: Paths, operations: OperationsConfig, client: MlflowClient | None = None) -> None:
+    def __init__(self, paths: Paths, *, new: bool = False) -> None:
+        """Where there is no registry yet, ``new`` makes one."""
         self.paths = paths
-        self.operations = operations
-        self.client = client or connect(paths, new=False)
-
-    def register(
-        self, model: str, model_uri: str, model_id: str, run_id: str, facts: dict[str, Any], tags: dict[str, str]
-    ) -> VersionId:
-        """Make the logged model a version. Its tags come with it: a version without its facts never exists."""
-        name = self.operations.registered(model)
-        try:
-            self.client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        version = self.client.create_model_version(
-            name, source=model_uri, run_id=run_id, model_id=model_id, tags=tags | {FACTS: json.dumps(facts)}
-        )
-        return VersionId(model, int(version.version))
+        self.operations = load_operations(paths.operations)
+        self.client = connect(paths, new=new)
 
     def facts(self, version: VersionId) -> dict[str, Any]:
         """What registration recorded. Raises ProjectError for a version that does not exist."""
@@ -162,3 +162,51 @@ class Registry:
             artefact.check(new / artefact.FOLDER, facts["files"])
             files.write_json(new / artefact.FACTS, facts)
             files.replace_folder(new, place)
+
+
+def register(folder: Path, paths: Paths) -> tuple[VersionId, dict[str, Any], bool]:
+    """Make the bundle in ``folder`` a run with parameters, metrics and figures, and the next version of its model.
+
+    Returns its ID, its facts, and whether it is new: a bundle with the same files is registered once, however often
+    this is called. So a training that was restored from a cache instead of being run gets its version too.
+    """
+    facts = artefact.read(folder)
+    registry = Registry(paths, new=True)
+    client, name = registry.client, registry.operations.registered(facts["model"])
+    for listed in registry.versions(facts["model"]):
+        if listed.facts.get("files") == facts["files"]:
+            return listed.id, registry.facts(listed.id), False
+    home = experiment(client, registry.operations.project, paths)
+    with mlflow.start_run(experiment_id=home, run_name=f"{facts['model']} {facts['window']['as_of']}") as run:
+        mlflow.log_params(_flat(facts["config"]))
+        mlflow.log_metrics({key: value for key, value in facts["metrics"].items() if value == value})
+        mlflow.log_artifacts(str(folder / artefact.REPORT))
+        mlflow.set_tags({key: str(facts[key]) for key in TAGGED})
+        model = client.create_logged_model(home, name="model", source_run_id=run.info.run_id)
+        client.log_model_artifacts(model.model_id, str(folder / artefact.FOLDER))
+        client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, 0)])
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    facts |= {"run_id": run.info.run_id, "experiment_id": home}
+    # the tags come with it: a version without its facts never exists
+    tags = {key: str(facts[key]) for key in (*TAGGED, "run_id", "experiment_id")} | {FACTS: json.dumps(facts)}
+    made = client.create_model_version(
+        name, source=model.model_uri, run_id=run.info.run_id, model_id=model.model_id, tags=tags
+    )
+    version = VersionId(facts["model"], int(made.version))
+    return version, registry.facts(version), True
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested config as MLflow parameters: ``estimator.params.max_iter``."""
+    flat: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            flat |= _flat(item, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = item if isinstance(item, str) else json.dumps(item)
+    return flat

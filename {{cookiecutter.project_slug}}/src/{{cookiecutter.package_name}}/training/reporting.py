@@ -25,7 +25,7 @@ from ..model import artefact
 from ..model.batch import from_frame
 from ..paths import Paths
 from . import evaluate
-from .fit import truth_of
+from .evaluate import naive, truth_of
 
 METRICS, SLICES, CALIBRATION, RESIDUALS, ROC = (
     "metrics.json",
@@ -65,12 +65,11 @@ def judge(folder: Path, frozen: Path, paths: Paths) -> Judged:
     _refuse_others(facts, given, folder, frozen)
     version = artefact.load(folder / artefact.FOLDER, facts)
     rows = given.split("evaluation")
-    batch = from_frame(version.contract.features, rows)
-    predicted = version.score(version.matrix(batch))
+    predicted = version.score(version.matrix(from_frame(version.contract.features, rows)))
     truth = truth_of(rows, CONTRACT.targets[config.target].value, config)
-    naive = np.full(len(truth), facts["target_mean"]) if config.baseline == "mean" else batch[config.baseline]
+    baseline = naive(rows, config, facts["target_mean"])
     groups = {name: rows[name].to_numpy() for name in config.slices}
-    metrics = evaluate.against_baseline(config.task, truth, predicted, naive, config.threshold)
+    metrics = evaluate.against_baseline(config.task, truth, predicted, baseline, config.threshold)
     for name, (low, high) in evaluate.intervals(config.task, truth, predicted, config.threshold).items():
         metrics |= {f"{name}_low": low, f"{name}_high": high}
     slices = evaluate.by_slice(config.task, truth, predicted, groups, config.threshold)

@@ -14,6 +14,7 @@ from ..model import artefact
 from ..model.artefact import refused
 from ..model.id import VersionId
 from ..paths import Paths
+from ..programs import UV, must_have_git
 from . import provenance
 from .base import ml_of, run
 from .fit import Report
@@ -72,8 +73,7 @@ def _commit(facts: dict[str, Any], version: VersionId, paths: Paths) -> str:
             "nowhere",
             hint="commit, and train it again",
         )
-    if shutil.which("git") is None:
-        raise ProjectError("git is not installed here", hint="install git and retry", exit=Exit.UNAVAILABLE)
+    must_have_git()
     if (paths.root / ".git").exists():
         run(paths.root, ["git", "rev-parse", "--git-dir"], "git does not read this repository")
     try:
@@ -114,7 +114,7 @@ def _train(root: Path, dataset: Path, folder: Path, facts: dict[str, Any], repor
     report(f"install what the lock of {commit} says, for Python {python}")
     run(
         root,
-        ["uv", "sync", "--locked", "--quiet", "--python", python],
+        [UV, "sync", "--locked", "--quiet", "--python", python],
         f"the lock of {commit} cannot be installed for Python {python}",
     )
     report(f"train with the code of {commit}")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from ..config import Owner
-from ..spec import ModelContract, expected
-from .evaluate import PRIMARY
-from .verdict import cell
+from ..spec import PRIMARY, ModelContract, expected
+from .verdict import cell, table
 
 FEW = 300
 """Rows below which a slice's figures are noise: at 300 the error of a share is three points."""
@@ -37,12 +35,6 @@ class Sources:
     @property
     def primary(self) -> str:
         return PRIMARY[self.contract.target.task]
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """A Markdown table."""
-    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
-    return lines + [f"| {' | '.join(cell(str(value)) for value in row)} |" for row in rows]
 
 
 def _number(value: float) -> str:

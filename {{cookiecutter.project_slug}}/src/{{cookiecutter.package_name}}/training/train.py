@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ..config import DataConfig, load_model, load_operations
+from ..config import DataConfig, load_model
 from ..contract import CONTRACT
 from ..data import dataset
 from ..data.dataset import Dataset
@@ -15,8 +15,9 @@ from ..errors import ProjectError
 from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
-from . import bundle, record
+from . import bundle
 from .fit import Report, Trained, fit
+from .registry import register
 
 
 def train(
@@ -33,12 +34,11 @@ def train(
     to train on instead. Returns the version's ID, the fitted version, and the facts that the registry recorded. Raises
     ProjectError.
     """
-    operations = load_operations(paths.operations)
     with tempfile.TemporaryDirectory(prefix="ml-train-") as scratch:
         folder = Path(scratch) / "trained"
         trained, _ = train_into(folder, config_path, paths, as_of=as_of, frozen=frozen, report=report)
         report("register")
-        version, facts, _ = record.register(folder, paths, operations)
+        version, facts, _ = register(folder, paths)
     return version, trained, facts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -109,23 +110,20 @@ class GateReport:
                 "",
                 *self._metrics_table(),
                 "",
-                "| check | | |",
-                "| --- | --- | --- |",
-                *(f"| {c.code} {c.title} | {c.outcome} | {cell(c.said)} |" for c in self.checks),
+                *table(["check", "", ""], [(f"{c.code} {c.title}", c.outcome, c.said) for c in self.checks]),
                 "",
             ]
-        compared = [item for item in self.slices if item.difference is not None]
+        compared = [
+            (f"{s.column}={s.level}", f"{s.rows:,}", f"{s.difference:+.4g}", f"{s.error:.2g}", s.outcome)
+            for s in self.slices
+            if s.difference is not None
+        ]
         if compared:
+            heads = ["slice", "rows", "difference", "±", ""]
             lines += [
                 "<details><summary>Slices</summary>",
                 "",
-                "| slice | rows | difference | ± | |",
-                "| --- | ---: | ---: | ---: | --- |",
-                *(
-                    f"| {cell(f'{s.column}={s.level}')} | {s.rows:,} | {s.difference:+.4g} | {s.error:.2g} | "
-                    f"{s.outcome} |"
-                    for s in compared
-                ),
+                *table(heads, compared, heads[1:4]),
                 "",
                 "</details>",
                 "",
@@ -134,15 +132,20 @@ class GateReport:
 
     def _metrics_table(self) -> list[str]:
         names = list(self.metrics)
-        rows = [f"| | {' | '.join(cell(name) for name in names)} |", "| --- |" + " ---: |" * len(names)]
         shared = [key for key in self.metrics[names[0]] if all(key in self.metrics[name] for name in names)]
-        rows += [f"| {key} | {' | '.join(f'{self.metrics[name][key]:.4f}' for name in names)} |" for key in shared]
-        return rows
+        rows = [(key, *(f"{self.metrics[name][key]:.4f}" for name in names)) for key in shared]
+        return table(["", *names], rows, names)
 
 
 def cell(text: str) -> str:
     """Text that cannot leave its cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> list[str]:
+    """A Markdown table; columns named in ``right`` are right-aligned."""
+    lines = [heads, ["---:" if head in right else "---" for head in heads], *rows]
+    return [f"| {' | '.join(cell(str(value)) for value in line)} |" for line in lines]
 
 
 def not_run(challenger: str, champion: str | None, reason: str) -> GateReport:
