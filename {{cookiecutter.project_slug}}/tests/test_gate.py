@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -322,6 +323,34 @@ def test_rows_that_a_model_was_trained_on_do_not_count(trained: Project) -> None
     assert trained.ml("ingest", "--date", "2026-05-14").code == 0
     said = trained.ml("gate", "1", "--date", "2026-05-26")
     assert said.code == 4 and "neither model was trained on" in said.out
+
+
+def test_two_targets_are_not_compared(trained: Project) -> None:
+    said = trained.ml("gate", "1", "--against", "late/1")
+    assert said.code == 1 and "there is nothing to compare" in said.err
+    assert "delivered_hours (regression, h," in said.err and "late (classification" in said.err
+
+
+def test_a_refusal_is_a_report_too(trained: Project) -> None:
+    report = trained.paths.root / "gate.md"
+    report.write_text("an older PASS", encoding="utf-8")
+    trained.edit("configs/hours.yaml", "tolerance: 0.1", "tolerence: 0.1")
+    ran = trained.ml("gate", "--base", "main", "--config", "configs/hours.yaml", "--markdown", str(report))
+    assert ran.code == 2 and "did you mean tolerance?" in ran.err
+    said = report.read_text(encoding="utf-8")
+    assert "### Gate: NOT RUN" in said and "tolerence" in said and "older" not in said
+
+
+@pytest.mark.slow
+def test_a_champion_that_this_lock_moves_is_named_and_accepted_once(placed: Project, tmp_path: Path) -> None:
+    moved = shifted(contender(placed).folder, placed.paths.root / "moved")
+    refused = placed.ml("gate", "1", "--against", moved.name, "--json")
+    assert refused.code == 1 and outcomes(refused)["GATE009"] == "failed"
+    assert outcomes(refused)["GATE001"] == "not applicable" and refused.json["champion"] == "moved"
+    lock = hashlib.sha256((placed.paths.root / "uv.lock").read_bytes()).hexdigest()
+    accepted = retrained(placed, tolerance=f"tolerance: 0.1, accept_lock: '{lock[:12]}'")
+    said = placed.ml("gate", accepted, "--against", moved.name, "--json")
+    assert said.code == 0 and said.json["verdict"] == "FIRST", said.json["checks"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import typer
 
 from .. import console, files
 from ..errors import ProjectError
+from ..training.verdict import not_run
 from .models import named, open_registry
 from .root import EVERY_DAY, MODELS, Day, Json, app
 
@@ -47,28 +48,35 @@ def gate(
     Example: ml gate --base main --config configs/v1.yaml
     """
     as_of = day.date() if day else None
-    if base is not None and config is not None and version is None and against is None:
-        from ..clock import now
-        from ..paths import find
-        from ..training.contest import of_checkout
+    try:
+        if base is not None and config is not None and version is None and against is None:
+            from ..clock import now
+            from ..paths import find
+            from ..training.contest import of_checkout
 
-        with console.working("gate") as report:
-            said = of_checkout(config, base, find(), as_of=as_of, now=now(), report=report)
-        following = [] if said.exit else ["git push"]
-    elif version is not None and base is None and config is None:
-        challenger, other = _meant(version), _meant(against) if against else None
-        from ..training.contest import of_version
+            with console.working("gate") as report:
+                said = of_checkout(config, base, find(), as_of=as_of, now=now(), report=report)
+            following = [] if said.exit else ["git push"]
+        elif version is not None and base is None and config is None:
+            challenger, other = _meant(version), _meant(against) if against else None
+            from ..training.contest import of_version
 
-        registry, _ = open_registry()
-        with console.working(f"gate {challenger}") as report:
-            said = of_version(registry, challenger, other, as_of=as_of, report=report)
-        onward = f"ml register {challenger}" if isinstance(challenger, Path) else f"ml promote {challenger}"
-        following = ["ml versions"] if said.exit else [onward]
-    else:
-        raise ProjectError(
-            "what against what? a version against the champion, or this checkout against a commit",
-            hint="ml gate 3, or ml gate --base main --config configs/v1.yaml",
-        )
+            registry, _ = open_registry()
+            with console.working(f"gate {challenger}") as report:
+                said = of_version(registry, challenger, other, as_of=as_of, report=report)
+            onward = f"ml gate {challenger}" if other else f"ml promote {challenger}"
+            onward = f"ml register {challenger}" if isinstance(challenger, Path) else onward
+            following = ["ml versions"] if said.exit else [onward]
+        else:
+            raise ProjectError(
+                "what against what? a version against the champion, or this checkout against a commit",
+                hint="ml gate 3, or ml gate --base main --config configs/v1.yaml",
+            )
+    except ProjectError as refused:
+        if markdown is not None:  # whoever reads the report must not find an older one
+            name = version or "this checkout"
+            files.write_bytes(markdown, not_run(name, against or base, str(refused)).markdown().encode())
+        raise
     if markdown is not None:
         files.write_bytes(markdown, said.markdown().encode())
     if json:

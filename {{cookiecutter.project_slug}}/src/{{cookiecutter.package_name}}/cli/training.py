@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import console
+from ..errors import ProjectError
 from .root import EVERY_DAY, MODELS, Day, Json, app
 
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="A file of configs/.")]
@@ -86,6 +87,8 @@ def dataset(
     from ..paths import find
 
     paths = find()
+    if output.suffix != ".parquet" or output.is_dir():
+        raise ProjectError(f"{output} is no place for a dataset: expected a name that ends in .parquet")
     with console.working("freeze") as report:
         frozen = build(load_model(config).data, CONTRACT, paths, as_of=day.date() if day else None, report=report)
         export(frozen, output, paths)

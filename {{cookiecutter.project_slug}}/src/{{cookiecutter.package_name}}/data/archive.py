@@ -34,7 +34,7 @@ def recover(facts: Mapping[str, Any], paths: Paths, path: Path) -> str:
     listing = "\n".join(f"  {where}" for where in looked)
     raise ProjectError(
         f"the dataset {facts['dataset']} (sha256 {facts['dataset_sha256']}) is gone; it was looked for in\n{listing}",
-        hint="restore data/datasets from a backup, or push it from where it still is: dvc push",
+        hint="restore data/datasets from a backup; DVC keeps what dvc repro froze: dvc push where it still is",
         exit=Exit.SAID_NO,
     )
 

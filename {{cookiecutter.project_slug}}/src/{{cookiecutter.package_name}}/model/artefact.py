@@ -80,6 +80,8 @@ def read(folder: Path) -> dict[str, Any]:
             hint=f"ml train --config configs/v1.yaml --output {folder}",
             exit=Exit.UNAVAILABLE,
         ) from None
+    if not isinstance(facts, dict) or not isinstance(facts.get("files"), dict):
+        raise refused(f"{folder / FACTS} is no record of a trained version", hint="train it again")
     check(folder / FOLDER, facts["files"])
     return facts
 

@@ -61,8 +61,8 @@ def checkout(commit: str, paths: Paths) -> Generator[Path]:
         try:
             yield root
         finally:
-            shutil.rmtree(root, ignore_errors=True)
-            git(paths.root, "worktree", "prune")
+            # this one only: pruning would also drop somebody's worktree on a disk that is not mounted now
+            git(paths.root, "worktree", "remove", "--force", str(root))
 
 
 def share_source(paths: Paths, root: Path) -> None:

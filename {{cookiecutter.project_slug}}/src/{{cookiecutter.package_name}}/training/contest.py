@@ -21,6 +21,7 @@ from ..errors import Exit, ProjectError
 from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
+from ..spec import ModelContract
 from . import gate, provenance
 from .base import rebuilt
 from .checks import Contender, Rows
@@ -46,13 +47,15 @@ def of_version(
     """
     ours = _contender(registry, challenger)
     config, rules = _rules(ours.facts, ours.name)
-    champion = against or registry.champion(config.name)
+    today = registry.champion(config.name)
+    champion = against or today
     if champion == challenger:
         raise ProjectError(
-            f"{ours.name} is the champion: compared with itself it always passes",
+            f"{ours.name} is what it would meet: compared with itself it always passes",
             hint=f"ml gate {ours.name} --against VERSION, or gate the next one",
         )
     theirs = _contender(registry, champion) if champion else None
+    _same_target(ours, theirs)
     try:
         report("freeze the evaluation rows")
         rows = _rows(config, registry.paths, [ours.facts] + ([theirs.facts] if theirs else []), as_of)
@@ -64,7 +67,7 @@ def of_version(
         report("score")
         lock = str(provenance.facts(registry.paths)["lock_sha256"])
         said = gate.run(config, rules, ours, theirs, rows, lock=lock)
-    if isinstance(challenger, VersionId):
+    if isinstance(challenger, VersionId) and champion == today:  # another meeting is no word on a promotion
         registry.remember(challenger, GATE, json.dumps(said.brief()))
     return said
 
@@ -79,6 +82,9 @@ def of_checkout(
     """
     config = load_model(config_path)
     rules = _required(config.gate, str(config_path))
+    provenance.resolve(paths, revision)
+    if not config_path.resolve().is_relative_to(paths.root):
+        raise ProjectError(f"{config_path} is not in this project, so {revision} has no such file", hint="see configs/")
     with tempfile.TemporaryDirectory(prefix="ml-head-") as folder:
         try:
             _bring(config, paths, as_of, now, report)
@@ -86,14 +92,34 @@ def of_checkout(
             _, facts = train_into(Path(folder) / "head", config_path, paths, as_of=as_of, report=report)
             day = date.fromisoformat(facts["window"]["as_of"])
             with rebuilt(revision, config_path, paths, as_of=day, report=report) as base:
+                ours = Contender("this checkout", Path(folder) / "head", facts, sys.executable)
+                _same_target(ours, base)
                 rows = _rows(config, paths, [facts] + ([base.facts] if base else []), day)
                 report("score")
-                ours = Contender("this checkout", Path(folder) / "head", facts, sys.executable)
                 return gate.run(config, rules, ours, base, rows, lock=facts["lock_sha256"])
         except ProjectError as missing:
             if missing.exit is not Exit.UNAVAILABLE:
                 raise
             return not_run("this checkout", revision, str(missing))
+
+
+def _same_target(ours: Contender, theirs: Contender | None) -> None:
+    """Refuse (exit 1) two that predict different things: hours beside a probability give a number and no comparison."""
+    if theirs is None:
+        return
+    said = []
+    for contender in (ours, theirs):
+        contract = ModelContract.model_validate_json(
+            (contender.folder / artefact.FOLDER / artefact.CONTRACT).read_bytes()
+        )
+        said.append((contract.target.name, contract.target.task, contract.target.unit, contract.target.meaning))
+    if said[0] != said[1]:
+        ours_said, theirs_said = (f"{name} ({task}, {unit or 'no unit'}, {what})" for name, task, unit, what in said)
+        raise ProjectError(
+            f"{ours.name} predicts {ours_said}, {theirs.name} predicts {theirs_said}: there is nothing to compare",
+            hint="give another target another name: in the config, so that it is a model of its own",
+            exit=Exit.SAID_NO,
+        )
 
 
 def _bring(config: ModelConfig, paths: Paths, as_of: date | None, now: datetime, report: Report) -> None:

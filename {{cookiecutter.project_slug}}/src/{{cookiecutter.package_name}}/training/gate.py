@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from ..config import GateConfig, ModelConfig
-from ..errors import ProjectError
+from ..errors import Exit, ProjectError
 from . import checks, comparison, evaluate
 from .checks import Contender, Rows
 from .scorer import TRUTH, Scorer
@@ -34,25 +34,32 @@ def run(
     """Score ``rows`` with both, each in a process and with the libraries of its own, and judge.
 
     ``lock`` is the sha256 of this checkout's uv.lock: a champion that runs under another one has its proof replayed
-    under this one too. Raises ProjectError when one of the two cannot be loaded in its own environment.
+    under this one too. One that is registered and that this lock no longer reproduces cannot be asked: GATE009 says so,
+    and where that is accepted, the challenger is judged as a first one. Raises ProjectError when one of the two cannot
+    be loaded for another reason.
     """
     contenders = [challenger] + ([champion] if champion else [])
     with tempfile.TemporaryDirectory(prefix="ml-gate-") as folder, ExitStack() as stack:
         given = Path(folder) / "rows.parquet"
         rows.frame.with_columns(pl.Series(TRUTH, rows.truth)).write_parquet(given)
         scorers = [stack.enter_context(Scorer(c.name, c.folder, given, c.python)) for c in contenders]
-        proofs = {scorer.name: scorer.ready() for scorer in scorers}
+        proofs = {challenger.name: scorers[0].ready()}
+        refusal = _opened(scorers[1], champion, proofs) if champion else ""
+        met = None if refusal else champion
+        contenders, scorers = contenders[: 2 if met else 1], scorers[: 2 if met else 1]
         said = [scorer.score(Path(folder) / f"{i}.npy") for i, scorer in enumerate(scorers)]
         predictions = [np.load(Path(folder) / f"{i}.npy") for i in range(len(scorers))]
         seen = [checks.absent("GATE006"), checks.absent("GATE009")]
-        if champion:
-            seen = [checks.latency(scorers, gate.latency_ratio), _replayed(champion, given, gate, lock)]
+        if refusal:
+            seen[1] = checks.moved(refusal, gate, lock)
+        if met:
+            seen = [checks.latency(scorers, gate.latency_ratio), _replayed(met, given, gate, lock)]
     broken = {c.name: int((~np.isfinite(p)).sum()) for c, p in zip(contenders, predictions, strict=True)}
     seen.append(checks.finite(broken))
     metrics: dict[str, dict[str, float]] = {}
     difference, slices = None, []
     if not any(broken.values()):
-        ours, theirs = predictions[0], predictions[1] if champion else None
+        ours, theirs = predictions[0], predictions[1] if met else None
         for contender, predicted in zip(contenders, predictions, strict=True):
             metrics[contender.name] = evaluate.measure(config.task, rows.truth, predicted, config.threshold)
         if theirs is not None:
@@ -61,12 +68,12 @@ def run(
         seen += [
             checks.metric(gate, difference),
             checks.floor(config, gate, rows, ours),
-            checks.slices(slices, champion is not None, gate),
-            checks.size(challenger, champion, gate.size_ratio),
+            checks.slices(slices, met is not None, gate),
+            checks.size(challenger, met, gate.size_ratio),
             checks.leakage(said[0]["leaks"], gate.leakage, config.task),
-            checks.different(challenger, champion, predictions),
+            checks.different(challenger, met, predictions),
         ]
-    verdict = _verdict(seen, champion is not None)
+    verdict = _verdict(seen, met is not None)
     needed = comparison.rows_needed(difference, gate.tolerance) if difference and verdict == "INCONCLUSIVE" else None
     return GateReport(
         verdict=verdict,
@@ -86,6 +93,22 @@ def run(
     )
 
 
+def _moved(refused: ProjectError) -> bool:
+    """Whether a version was refused for what its proof found, and not for damage, a column or a crash."""
+    return refused.exit is Exit.SAID_NO and "proof failed" in refused.message
+
+
+def _opened(scorer: Scorer, champion: Contender, proofs: dict[str, str]) -> str:
+    """Wait for the champion; what its proof refuses it for where it has to run with this lock, else nothing."""
+    try:
+        proofs[champion.name] = scorer.ready()
+    except ProjectError as refused:
+        if champion.python != sys.executable or not _moved(refused):
+            raise
+        return refused.message
+    return ""
+
+
 def _replayed(champion: Contender, rows: Path, gate: GateConfig, lock: str) -> Check:
     """The champion's proof in this environment: what a server with this lock would compute with it."""
     if champion.python == sys.executable:
@@ -94,6 +117,8 @@ def _replayed(champion: Contender, rows: Path, gate: GateConfig, lock: str) -> C
         try:
             here.ready()
         except ProjectError as refused:
+            if not _moved(refused):
+                raise
             return checks.moved(refused.message, gate, lock)
     return checks.moved("", gate, lock)
 
