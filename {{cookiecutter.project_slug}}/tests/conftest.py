@@ -19,6 +19,7 @@ from hypothesis import settings
 
 from {{cookiecutter.package_name}} import paths
 from {{cookiecutter.package_name}}.cli import main
+from {{cookiecutter.package_name}}.data.store import DATASETS, PARTITIONS, QUARANTINE
 from {{cookiecutter.package_name}}.paths import Paths
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +64,18 @@ class Project:
             shutil.copyfile(ROOT / name, root / name)
         shutil.copytree(ROOT / "configs", root / "configs")
         return cls(root)
+
+    @property
+    def partitions(self) -> Path:
+        return self.paths.root / "data" / PARTITIONS
+
+    @property
+    def quarantine(self) -> Path:
+        return self.paths.root / "data" / QUARANTINE
+
+    @property
+    def datasets(self) -> Path:
+        return self.paths.root / "data" / DATASETS
 
     def copy(self, root: Path) -> Project:
         """A copy to break things in."""

@@ -155,7 +155,7 @@ def test_outside_a_project_it_says_where_it_looked(tmp_path: Path) -> None:
 def test_a_folder_inside_the_project_will_do(with_day: Project) -> None:
     inside = Project(with_day.paths.root / "data" / "partitions")
     assert inside.ml("ingest", "--date", str(DAY)).code == 0
-    assert sorted(path.name for path in with_day.paths.partitions.iterdir()) == ["deliveries", "parcels"]
+    assert sorted(path.name for path in with_day.partitions.iterdir()) == ["deliveries", "parcels"]
 
 
 @pytest.mark.parametrize("version", ["seven", "0", "-1", "hours/x", "../7", "late/", "1.0", ""])

@@ -95,6 +95,15 @@ class SourceConfig(_Strict):
     sample: bool = False
 
 
+class StorageConfig(_Strict):
+    """Folders of this machine, or buckets: ``s3://bucket/prefix``. Keys of a bucket come from the environment."""
+
+    data: str = "data"
+    """Partitions, predictions, quarantine and datasets."""
+    ledger: str = "var/ledger"
+    """What each run did."""
+
+
 class ServingConfig(_Strict):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -113,6 +122,7 @@ class OperationsConfig(_Strict):
     model: str
     """The model that ``ml serve`` follows and that a bare version number means."""
     source: SourceConfig
+    storage: StorageConfig = StorageConfig()
     serving: ServingConfig = ServingConfig()
 
     def registered(self, name: str) -> str:
