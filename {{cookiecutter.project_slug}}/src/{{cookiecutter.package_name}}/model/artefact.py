@@ -12,12 +12,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Exit, ProjectError
 from ..spec import ModelContract
-from .id import VersionId
-from .version import ModelVersion
+
+if TYPE_CHECKING:
+    from .version import ModelVersion
 
 FOLDER, FACTS = "artefact", "facts.json"
 """A placed version: its files, and what the registry recorded of it."""
@@ -63,11 +64,6 @@ def check(folder: Path, recorded: Mapping[str, str]) -> None:
             "artefact refused before loading: " + "; ".join(problems),
             hint="the files changed after registration: remove this copy and fetch it again, or restore the registry",
         )
-
-
-def read_facts(tag: str, version: VersionId, registered: str) -> dict[str, Any]:
-    """The registry's record of a version, with the names it goes by. The record is the trust root."""
-    return json.loads(tag) | {"version": str(version), "registered": registered}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -148,6 +144,8 @@ def load(folder: Path, facts: Mapping[str, Any]) -> ModelVersion:
     In this order: sha256 of every file, Python's minor version, the transform's source, and only then the pickle.
     Raises ProjectError (exit 1) naming what did not hold. The proof is not replayed here.
     """
+    from .version import ModelVersion  # with scikit-learn: who only looks at a folder does not wait for it
+
     check(folder, facts["files"])
     running = ".".join(platform.python_version_tuple()[:2])
     if facts["python"] != running:

@@ -17,14 +17,12 @@ from mlflow.exceptions import MlflowException
 from .. import files
 from ..config import load_operations
 from ..errors import Exit, ProjectError
-from ..model import artefact
+from ..model import artefact, record
 from ..model.id import VersionId
+from ..model.record import CHAMPION, FACTS
 from ..paths import Paths
 from .tracking import connect, experiment
 
-CHAMPION = "champion"
-FACTS = "facts"
-"""Tag with everything the server needs to know of a version, the sha256 of its files among it: the trust root."""
 GATE = "gate"
 """Tag with what the gate said of it last."""
 TAGGED = (
@@ -80,7 +78,7 @@ class Registry:
                 exit=Exit.SAID_NO,
                 hint="train it again",
             )
-        return artefact.read_facts(found.tags[FACTS], version, name)
+        return record.read_facts(found.tags[FACTS], version, name)
 
     def champion(self, model: str) -> VersionId | None:
         """Where the champion alias points, None before the first promotion."""
