@@ -65,8 +65,7 @@ def of_version(
         said = not_run(ours.name, theirs.name if theirs else None, str(missing))
     else:
         report("score")
-        lock = str(provenance.facts(registry.paths)["lock_sha256"])
-        said = gate.run(config, rules, ours, theirs, rows, lock=lock)
+        said = gate.run(config, rules, ours, theirs, rows, lock=provenance.lock_sha256(registry.paths))
     if isinstance(challenger, VersionId) and champion == today:  # another meeting is no word on a promotion
         registry.remember(challenger, GATE, json.dumps(said.brief()))
     return said
