@@ -533,9 +533,7 @@ def test_a_server_on_an_mlflow_server_follows_it_over_http(ingested: Project, mo
         with server(ingested, MLFLOW_TRACKING_URI=uri) as (address, _):
             wait_for(address, "hours/1")
             os.killpg(mlflow.pid, signal.SIGKILL)
-            example = artefact.ModelContract.model_validate_json(
-                (ingested.paths.serving / "hours/1" / artefact.FOLDER / artefact.CONTRACT).read_bytes()
-            )
+            example = artefact.contract(ingested.paths.serving / "hours/1" / artefact.FOLDER)
             row = {column.name: column.example for column in example.columns}
             assert httpx.post(f"{address}/predict", json=row).status_code == 200, "it serves on without the registry"
     finally:

@@ -138,6 +138,11 @@ def import_transform(folder: Path) -> ModuleType:
     return module
 
 
+def contract(folder: Path) -> ModelContract:
+    """What the version in ``folder`` was trained under, whatever contract.py says today."""
+    return ModelContract.model_validate_json((folder / CONTRACT).read_bytes())
+
+
 def load(folder: Path, facts: Mapping[str, Any]) -> ModelVersion:
     """The version in ``folder``; ``facts`` are what the registry recorded of it.
 
@@ -153,7 +158,7 @@ def load(folder: Path, facts: Mapping[str, Any]) -> ModelVersion:
             f"artefact refused before loading: trained under Python {facts['python']}, this is Python {running}",
             hint=f"serve it under Python {facts['python']}, or train a new version here",
         )
-    contract = ModelContract.model_validate_json((folder / CONTRACT).read_bytes())
+    declared = contract(folder)
     for transform in sorted((folder / CODE).iterdir()):
         import_transform(transform)
     try:
@@ -164,4 +169,4 @@ def load(folder: Path, facts: Mapping[str, Any]) -> ModelVersion:
             f"artefact refused: it needs a library that is not installed here: {error.name}",
             hint="install what requirements.txt in the artefact lists",
         ) from error
-    return ModelVersion(contract, pipeline, facts)
+    return ModelVersion(declared, pipeline, facts)

@@ -15,7 +15,6 @@ from ..errors import ProjectError
 from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
-from ..spec import ModelContract
 from . import sections
 from .registry import GATE, Registry
 from .sections import Sources
@@ -98,7 +97,7 @@ def _sources(
     return Sources(
         name=name,
         facts=facts,
-        contract=ModelContract.model_validate_json((place / artefact.CONTRACT).read_bytes()),
+        contract=artefact.contract(place),
         derived=_docstrings(place),
         slices=slices,
         importance=importance,

@@ -21,7 +21,6 @@ from ..errors import Exit, ProjectError
 from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
-from ..spec import ModelContract
 from . import gate, provenance
 from .base import rebuilt
 from .checks import Contender, Rows
@@ -108,10 +107,8 @@ def _same_target(ours: Contender, theirs: Contender | None) -> None:
         return
     said = []
     for contender in (ours, theirs):
-        contract = ModelContract.model_validate_json(
-            (contender.folder / artefact.FOLDER / artefact.CONTRACT).read_bytes()
-        )
-        said.append((contract.target.name, contract.target.task, contract.target.unit, contract.target.meaning))
+        target = artefact.contract(contender.folder / artefact.FOLDER).target
+        said.append((target.name, target.task, target.unit, target.meaning))
     if said[0] != said[1]:
         ours_said, theirs_said = (f"{name} ({task}, {unit or 'no unit'}, {what})" for name, task, unit, what in said)
         raise ProjectError(
