@@ -14,7 +14,7 @@ import polars as pl
 from ..clock import days
 from ..config import GateConfig, ModelConfig, load_model, load_operations, recorded
 from ..contract import CONTRACT
-from ..data.dataset import SPLIT, Dataset, Window, build
+from ..data.dataset import DAY, SPLIT, Dataset, Window, build
 from ..data.ingest import ingest_days
 from ..data.store import Store
 from ..errors import Exit, ProjectError
@@ -157,7 +157,7 @@ def _rows(config: ModelConfig, paths: Paths, trained: list[dict[str, Any]], as_o
     # the training days are not needed here: one day is the shortest window there is
     frozen: Dataset = build(config.data.model_copy(update={"train_days": 1}), CONTRACT, paths, as_of=as_of)
     last = max(date.fromisoformat(facts["window"]["train"][1]) for facts in trained)
-    frame = frozen.split("evaluation").filter(pl.col("partition") > last).drop(SPLIT)
+    frame = frozen.split("evaluation").filter(pl.col(DAY) > last).drop(SPLIT)
     if frame.height < config.data.minimum_evaluation_rows:
         raise ProjectError(
             f"{frame.height:,} labelled rows that neither model was trained on (after {last}); "
@@ -165,12 +165,11 @@ def _rows(config: ModelConfig, paths: Paths, trained: list[dict[str, Any]], as_o
             hint="ingest newer days, or gate against a version that was trained earlier",
             exit=Exit.UNAVAILABLE,
         )
-    days = frame["partition"]
     return Rows(
         frame=frame,
         sha256=frozen.digest,
-        first=str(days.min()),
-        last=str(days.max()),
+        first=str(frame[DAY].min()),
+        last=str(frame[DAY].max()),
         truth=truth_of(frame, CONTRACT.targets[config.target].value, config),
         naive=naive(frame, config, trained[0]["target_mean"]),
         groups={name: frame[name].to_numpy() for name in config.slices},
