@@ -53,7 +53,6 @@ OF_DATA = ("Slices", "Most important features", "Gate", "Limits")
 def of_version(registry: Registry, version: VersionId) -> Sources:
     """What the registry, the artefact and the run say of a version. Raises ProjectError."""
     facts = registry.facts(version)
-    gate = registry.recall(version, GATE)
     with tempfile.TemporaryDirectory(prefix="ml-card-") as scratch:
         folder = registry.fetch(version, Path(scratch))
         return _sources(
@@ -62,7 +61,7 @@ def of_version(registry: Registry, version: VersionId) -> Sources:
             folder / artefact.FOLDER,
             registry.report(version, "slices.json")["slices"],
             registry.report(version, "permutation_importance.json"),
-            json.loads(gate) if gate else None,
+            registry.recall(version, GATE),
             registry.paths,
             registry.operations,
         )

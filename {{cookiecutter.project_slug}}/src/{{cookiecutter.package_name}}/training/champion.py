@@ -65,7 +65,7 @@ def _passed(registry: Registry, version: VersionId, overruled: str | None) -> st
     if overruled is not None and not overruled.strip():
         raise ProjectError("--force overrules the gate, and the history keeps why", hint='--force --reason "…"')
     kept = registry.recall(version, GATE)
-    said = json.loads(kept) if kept else {"verdict": "NOT RUN", "champion": None}
+    said = kept or {"verdict": "NOT RUN", "champion": None}
     met, now = said["champion"], str(champion) if champion else None
     verdict = said["verdict"]
     if verdict in ("PASS", "FIRST") and met == now:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from datetime import date, datetime
@@ -66,7 +65,7 @@ def of_version(
         report("score")
         said = gate.run(config, rules, ours, theirs, rows, lock=provenance.lock_sha256(registry.paths))
     if isinstance(challenger, VersionId) and champion == today:  # another meeting is no word on a promotion
-        registry.remember(challenger, GATE, json.dumps(said.brief()))
+        registry.remember(challenger, GATE, said.brief())
     return said
 
 
