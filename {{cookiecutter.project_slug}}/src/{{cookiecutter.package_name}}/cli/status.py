@@ -13,6 +13,9 @@ from .root import EVERY_DAY, Day, Json, app
 if TYPE_CHECKING:
     from ..operations.status import Status
 
+FOUR_WEEKS = 28
+"""Days on a page unless told otherwise: a weekly season shows in them."""
+
 
 @app.command(rich_help_panel=EVERY_DAY)
 def status(
@@ -41,16 +44,36 @@ def status(
     paths = find()
     asked = now()
     wanted = day.date() if day else asked.date() - timedelta(days=1)
-    seen = look(paths, load_operations(paths.operations), wanted, asked, count or WEEKS)
+    operations = load_operations(paths.operations)
+    seen = look(paths, operations, wanted, asked, count or (FOUR_WEEKS if html else WEEKS))
+    if html:
+        from ..files import write_bytes
+        from ..operations.page import page
+
+        write_bytes(html, page(seen, operations.project, asked).encode())
     if json:
         console.machine(as_dict(seen))
     else:
         colour = "green" if seen.verdict == "OK" else "yellow" if seen.fine else "red"
         console.say(f"{seen.verdict}  {wanted}: {seen.said}", f"bold {colour}")
         console.say()
-        console.facts(report.lines(seen))
+        if count:
+            _strip(seen)
+        else:
+            console.facts(report.lines(seen))
         _next(seen)
     raise typer.Exit(0 if seen.fine else 1)
+
+
+def _strip(seen: Status) -> None:
+    from ..operations import strip
+
+    for line in strip.strip(seen.days):
+        console.painted(line)
+    console.say()
+    console.say(f"  {strip.legend(seen.days)}", "dim")
+    console.say()
+    console.table(strip.HEADS, strip.table(seen.days), right=strip.RIGHT)
 
 
 def _next(seen: Status) -> None:

@@ -26,6 +26,14 @@ VERDICTS = {
     "waiting": "WAITING",
     "not due": "NOT RUN YET",
 }
+UNDONE = {
+    "refused": "was refused by the contract",
+    "late": "was not delivered",
+    "no": "got a no from a check",
+    "failed": "failed",
+    "killed": "was killed",
+}
+"""How a day that is still to be done is called among the others."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,8 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
     last = told[-1]
     if last.problem:
         raise last.problem
-    before = [day for day in told[-WEEKS:-1] if known and day.date >= known[0]]
+    told = [day for day in told[:-1] if known and day.date >= known[0]] + [last]
+    before = [day for day in told[:-1] if (wanted - day.date).days < WEEKS]
     due = now >= deadline(wanted, operations.daily)
     fine = last.fine and not (last.state == "running" and due and not last.complete)
     return Status(
@@ -161,25 +170,9 @@ def _others(before: list[Day]) -> list[str]:
             said.append(
                 f"{day.date} is being run, since {day.attempt.started:%Y-%m-%d %H:%M} UTC on {day.attempt.host}"
             )
-        elif day.state in ("refused", "late", "no", "failed", "killed") and not day.complete:
-            said.append(f"{day.date} {MEANING[day.state]}: ml run --date {day.date}")
+        elif day.state in UNDONE and not day.complete:
+            said.append(f"{day.date} {UNDONE[day.state]}: ml run --date {day.date}")
     return said
-
-
-MEANING = {
-    "ok": "fine",
-    "paged": "fine, but somebody was paged",
-    "refused": "was refused by the contract",
-    "late": "was not delivered",
-    "no": "got a no from a check",
-    "failed": "failed",
-    "killed": "was killed",
-    "not run": "was not run",
-    "unreadable": "has a record that cannot be read",
-    "running": "is being run",
-    "waiting": "is not delivered yet",
-    "not due": "is not due yet",
-}
 
 
 def _promoted(paths: Paths, operations: OperationsConfig) -> dict[str, Any] | str:
