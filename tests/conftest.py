@@ -17,6 +17,8 @@ from surroundings import surroundings
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+RUNNER = ROOT / "scripts" / "run_workflow.py"
+STAND_INS = ROOT / "tests" / "stand_ins"
 SPEC: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 PROMPTS = [name for name in SPEC if not name.startswith("_")]
 FORTY = "a-project-whose-name-has-forty-letters-x"
@@ -65,6 +67,31 @@ def run(
             f"`{' '.join(command)}` left with {done.returncode} in {cwd}:\n{done.stdout}", pytrace=False
         )
     return done
+
+
+def run_in_ci(
+    project: Project,
+    name: str,
+    values: Mapping[str, str] | None = None,
+    *,
+    job: str = "",
+    stand_in: Path | None = None,
+    state: Path | None = None,
+    check: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run a workflow's `run:` steps on what is committed; ``values`` are what its expressions have on GitHub.
+
+    ``stand_in`` plays the program of its name; those in STAND_INS keep what they were asked in ``state``.
+    """
+    options = [word for key, value in (values or {}).items() for word in ("--set", f"{key}={value}")]
+    options += ["--job", job] if job else []
+    options += ["--stand-in", f"{stand_in.name}={stand_in}"] if stand_in else []
+    env = {}
+    if state:
+        state.mkdir(exist_ok=True)
+        env = {"STAND_INS": str(state)}
+    command = [sys.executable, str(RUNNER), str(project.path), name, *options]
+    return run(*command, cwd=ROOT, env=env, check=check)
 
 
 def known(answers: Mapping[str, str]) -> dict[str, str]:

@@ -518,6 +518,7 @@ def test_a_server_on_an_mlflow_server_follows_it_over_http(ingested: Project, mo
         operations = load_operations(ingested.paths.operations)
         pointer = Pointer(ingested.paths, operations)
         assert pointer.champion("hours") is None and pointer.facts(VersionId("hours", 1)) is None
+        assert pointer.moves("hours") == []
         ran = ingested.ml("train", "--config", "configs/hours.yaml", "--json")
         assert ran.code == 0, ran.err
         assert ran.json["version"] == "hours/1", "JSON and nothing else, whatever MLflow has to say of its server"
@@ -526,12 +527,13 @@ def test_a_server_on_an_mlflow_server_follows_it_over_http(ingested: Project, mo
         assert ran.code == 0, ran.err
         assert pointer.champion("hours") == VersionId("hours", 1)
         assert pointer.facts(VersionId("hours", 1)) == Registry(ingested.paths).facts(VersionId("hours", 1))
+        assert [(move["verb"], move["version"], move["why"]) for move in pointer.moves("hours")] == [
+            ("promote", 1, "a test")
+        ]
         with server(ingested, MLFLOW_TRACKING_URI=uri) as (address, _):
             wait_for(address, "hours/1")
             os.killpg(mlflow.pid, signal.SIGKILL)
-            example = artefact.ModelContract.model_validate_json(
-                (ingested.paths.serving / "hours/1" / artefact.FOLDER / artefact.CONTRACT).read_bytes()
-            )
+            example = artefact.contract(ingested.paths.serving / "hours/1" / artefact.FOLDER)
             row = {column.name: column.example for column in example.columns}
             assert httpx.post(f"{address}/predict", json=row).status_code == 200, "it serves on without the registry"
     finally:

@@ -11,7 +11,7 @@ import typer
 from .. import console, files
 from ..errors import Exit, ProjectError
 from ..paths import find
-from .models import named, open_registry
+from .models import meant, named, open_registry
 from .root import MODELS, Json, app
 
 if TYPE_CHECKING:
@@ -49,14 +49,12 @@ def card(
     What people add stands in docs/model_card_notes_MODEL.md. Exit 1 when the card would not be complete.
     Example: ml card 3 --output docs/model_card.md
     """
-    from ..model import artefact
+    wanted = meant(version)
     from ..training import card as cards
 
-    folder = Path(version)
-    if (folder / artefact.FACTS).is_file():
-        sources = cards.of_folder(folder, find())
+    if isinstance(wanted, Path):
+        sources = cards.of_folder(wanted, find())
     else:
-        wanted = named(version)
         registry, _ = open_registry()
         with console.working(f"read {wanted}"):
             sources = cards.of_version(registry, wanted)

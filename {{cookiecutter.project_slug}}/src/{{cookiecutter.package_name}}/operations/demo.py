@@ -183,12 +183,10 @@ def _server(paths: Paths) -> Generator[str]:
 
 def _example(paths: Paths, version: Any) -> dict[str, Any]:
     """The request that the version's own contract gives as an example."""
-    from ..model.artefact import CONTRACT, FOLDER
+    from ..model.artefact import FOLDER, contract
     from ..model.request import RequestModel
-    from ..spec import ModelContract
 
-    contract = paths.serving / version.folder / FOLDER / CONTRACT
-    return RequestModel(ModelContract.model_validate_json(contract.read_bytes())).example()
+    return RequestModel(contract(paths.serving / version.folder / FOLDER)).example()
 
 
 def _wait_for(address: str, version: str) -> None:
