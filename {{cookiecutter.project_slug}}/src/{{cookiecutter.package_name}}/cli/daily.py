@@ -94,4 +94,7 @@ def _show(day: date, done: Attempt) -> None:
     for check in done.checks:
         if check.tier != "log":
             console.say(f"{check.tier}  {check.code}  {check.said}", STYLES[check.tier])
-    console.following(f"ml status --date {day}")
+    if any(step.outcome == "not yet" for step in done.steps):
+        console.following("ml train --config configs/v1.yaml", "ml gate 1", "ml promote 1", f"ml run --date {day}")
+    else:
+        console.following(f"ml status --date {day}")

@@ -40,10 +40,11 @@ def retries(config: DailyConfig) -> Iterator[timedelta]:
 
 @dataclass(frozen=True)
 class Normal:
-    """What a weekday's row counts were: their median, and below which count a day is partial."""
+    """What a weekday's row counts were: their median, and the band around it; below ``low`` a day is partial."""
 
     expected: float
     low: float
+    high: float
     days: int
 
     def as_facts(self) -> dict[str, float]:
@@ -61,4 +62,5 @@ def of_counts(counts: list[int]) -> Normal | None:
         return None
     expected = median(counts)
     spread = 1.4826 * median(abs(count - expected) for count in counts)
-    return Normal(expected, expected - max(SHARE * expected, SPREADS * spread), len(counts))
+    band = max(SHARE * expected, SPREADS * spread)
+    return Normal(expected, expected - band, expected + band, len(counts))

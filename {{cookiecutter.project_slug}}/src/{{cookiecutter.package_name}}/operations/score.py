@@ -39,8 +39,18 @@ class Scored:
 
 
 def champion(paths: Paths, operations: OperationsConfig, model: str | None = None) -> VersionId | None:
-    """The version that scores, None before the first promotion. Asks the registry without importing MLflow."""
-    return Pointer(paths, operations).champion(model or operations.model)
+    """The version that scores, None before the first promotion. Asks the registry without importing MLflow.
+
+    Raises ProjectError (exit 4) when the registry does not answer, or is gone though versions of it were placed here.
+    """
+    pointer = Pointer(paths, operations)
+    if not pointer.exists and any(paths.serving.glob("*/*/")):
+        raise ProjectError(
+            "the registry is gone: its database is lacking, and versions were served from it",
+            hint="restore var/registry from its backup",
+            exit=Exit.UNAVAILABLE,
+        )
+    return pointer.champion(model or operations.model)
 
 
 def opened(version: VersionId, paths: Paths, operations: OperationsConfig) -> ModelVersion:
