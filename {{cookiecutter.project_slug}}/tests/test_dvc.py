@@ -29,7 +29,7 @@ STARTS = {
 }
 """Where the work of each stage begins."""
 PLUMBING = {"clock", "errors", "files", "model/id", "paths", "programs"}
-PLUMBING |= {"storage", "storage/address", "storage/bucket", "storage/folder", "storage/storage"}
+PLUMBING |= {"storage"} | {f"storage/{name}" for name in ("address", "bucket", "folder", "lease", "objects", "storage")}
 """They say where, when and what went wrong, and never what is written."""
 SILENT = {
     "dataset": {"data/violations"},  # the words of a refusal
