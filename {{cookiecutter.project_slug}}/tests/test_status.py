@@ -15,7 +15,7 @@ from records import attempt, broken, fine, killed, normal, said, steps, write
 
 from {{cookiecutter.package_name}} import clock
 
-from conftest import Project
+from conftest import LAST, Project
 
 PACKAGE = "{{cookiecutter.package_name}}"
 DAY = date(2026, 6, 1)
@@ -98,26 +98,34 @@ def test_the_deadline_is_that_of_operations_yaml(project: Project, monkeypatch: 
     assert project.ml("status").code == 1
 
 
-@pytest.mark.parametrize(
-    ("moment", "code", "first"),
-    [
-        (BEFORE, 0, "WAITING  2026-06-01: not delivered yet at 06:00 UTC; the deadline is 2026-06-02 09:00 UTC"),
-        (AFTER, 1, "NOT OK  2026-06-01: not delivered by the deadline, 2026-06-02 09:00 UTC"),
-    ],
-)
+@pytest.mark.parametrize(("moment", "code", "verdict"), [(BEFORE, 0, "WAITING"), (AFTER, 1, "NOT OK")])
 def test_a_day_that_is_not_delivered(
-    moment: datetime, code: int, first: str, project: Project, monkeypatch: pytest.MonkeyPatch
+    moment: datetime, code: int, verdict: str, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = steps(DAY)[:1]
-    done[0] = done[0].model_copy(update={"outcome": "late", "rows_out": None, "rows_in": None, "partitions": []})
-    done[0].checks = [said("FRESH001", "log", "parcels 2026-06-01 is not there yet")]
-    write(project, DAY, attempt(DAY, done, "late"))
+    broken(project, DAY, "late", "FRESH001", "no parcels of 2026-06-01 yet", tier="log")
     it_is(moment, monkeypatch)
     ran = project.ml("status")
     assert ran.code == code
-    assert ran.out.splitlines()[0] == first
+    assert ran.out.splitlines()[0] == (
+        f"{verdict}  2026-06-01: ingest parcels: no parcels of 2026-06-01 yet; asked at 06:00 UTC, "
+        "the deadline is 2026-06-02 09:00 UTC"
+    )
     assert ("docs/runbook.md#fresh002-missing-past-the-deadline" in ran.out) == (code == 1)
     assert line(ran.out, "arrived") == "parcels late"
+
+
+def test_a_day_that_was_asked_for_after_its_deadline_is_late_and_no_plain_no(project: Project) -> None:
+    broken(project, DAY, "no", "FRESH002", "no parcels of 2026-06-01")
+    assert project.ml("status", "--json").json["state"] == "late"
+    assert project.ml("status").out.count("FRESH002") == 1
+
+
+def test_a_registry_that_was_away_is_not_called_a_late_delivery(project: Project) -> None:
+    broken(project, DAY, "late", "RUN002", "the registry does not answer", step="score")
+    ran = project.ml("status")
+    assert ran.code == 1
+    assert ran.out.startswith("NOT OK  2026-06-01: score: the registry does not answer; asked at 06:00 UTC")
+    assert "RUN002" in ran.out and "FRESH002" not in ran.out
 
 
 def test_a_refusal_says_why_and_where_to_read_on(project: Project) -> None:
@@ -204,8 +212,14 @@ def test_a_run_that_was_killed_is_told_from_one_that_runs(project: Project) -> N
 
 
 def test_a_run_that_was_closed_as_interrupted_was_killed_too(project: Project) -> None:
-    write(project, DAY, attempt(DAY, steps(DAY)[:2], "interrupted"))
+    dead = attempt(DAY, steps(DAY)[:2], "running")
+    dead.outcome = "interrupted"
+    write(project, DAY, dead)
     assert project.ml("status").out.splitlines()[0].endswith(" was killed")
+    write(project, DAY, dead, attempt(DAY, steps(DAY), at=time(7)))
+    ran = project.ml("status")
+    assert ran.code == 0
+    assert "1 interrupted, 2026-06-02 06:00 UTC" in line(ran.out, "attempts")
 
 
 def test_a_run_of_now_is_running(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,3 +466,28 @@ def test_the_page_covers_four_weeks_or_what_is_asked(project: Project) -> None:
         fine(project, DAY - timedelta(days=back))
     assert page_of(project).count("<tr>") == 29
     assert page_of(project, "--days", "35").count("<tr>") == 36
+
+
+@pytest.mark.slow
+def test_what_ml_run_wrote_is_what_is_told(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    day = str(LAST)
+    assert trained.ml("run", "--date", day).code == 0
+    ran = trained.ml("status", "--date", day)
+    assert ran.code == 0
+    assert "rows in, not scored: no version of hours was ever promoted" in ran.out.splitlines()[0]
+    trained.overrule("1")
+    assert trained.ml("run", "--date", day).code == 0
+    ran = trained.ml("status", "--date", day)
+    assert ran.code == 0
+    assert re.fullmatch(rf"OK  {day}: [\d,]+ rows scored by hours/1", ran.out.splitlines()[0])
+    assert "days old: trained on labels until 2026-06-02" in line(ran.out, "model")
+    assert line(ran.out, "attempts").count(" ok in ") == 2
+    assert line(ran.out, "promoted").startswith("hours/1, promote")
+    (trained.paths.root / "data" / "upstream" / "parcels" / f"{day}.parquet").write_bytes(b"cut")
+    assert trained.ml("run", "--date", day).code == 3
+    ran = trained.ml("status", "--date", day)
+    assert ran.code == 1
+    assert "page  DATA001" in ran.out
+    for page in (trained.ml("status", "--date", day, "--days", "14"), trained.ml("status", "--date", day, "--json")):
+        assert page.code == 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import console
+from .daily import wanted_day
 from .root import EVERY_DAY, Day, Json, app
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ def status(
     Example: ml status --date 2026-05-31
     Example: ml status --days 14 --html status.html
     """
-    from datetime import timedelta
-
     from ..clock import now
     from ..config import load_operations
     from ..operations import report
@@ -43,7 +42,7 @@ def status(
 
     paths = find()
     asked = now()
-    wanted = day.date() if day else asked.date() - timedelta(days=1)
+    wanted = wanted_day(day, asked.date())
     operations = load_operations(paths.operations)
     seen = look(paths, operations, wanted, asked, count or (FOUR_WEEKS if html else WEEKS))
     if html:

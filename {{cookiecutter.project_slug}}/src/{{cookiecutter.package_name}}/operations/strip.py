@@ -10,14 +10,14 @@ SIGNS: dict[State, tuple[str, str]] = {
     "ok": (".", "fine"),
     "paged": ("P", "done, and somebody was paged"),
     "refused": ("R", "refused by the contract"),
-    "late": ("L", "not delivered by the deadline"),
+    "late": ("L", "not there by the deadline"),
     "no": ("N", "a check said no"),
     "failed": ("F", "failed"),
     "killed": ("K", "killed on its way"),
     "not run": ("-", "never run"),
     "unreadable": ("?", "its record cannot be read"),
     "running": (">", "being run"),
-    "waiting": ("w", "waiting for upstream, before the deadline"),
+    "waiting": ("w", "not there yet, before the deadline"),
     "not due": ("_", "not due yet"),
 }
 """What stands for a state where there is no colour, and what it means."""
