@@ -93,6 +93,7 @@ EMPTY = {
     "evaluate": (["nowhere", "--dataset", "x.parquet", "--output", "y"], 4, "no trained version in nowhere"),
     "rollback": ([], 1, "nothing to roll back to"),
     "versions": ([], 0, ""),
+    "ready": ([], 1, ""),
     "status": (["--date", "2026-05-31"], 1, ""),
     "reproduce": (["1"], 2, "hours has no version 1"),
     "card": (["1"], 2, "hours has no version 1"),
