@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -91,10 +91,23 @@ EVERY_DAY = "Every day"
 MODELS = "Models"
 
 
+EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
+"""Days that a date may name. Outside is a slip, and a window that begins before year 1 is no date at all."""
+
+
+def day_option(flag: str, help: str) -> Any:
+    def check(day: datetime | None) -> datetime | None:
+        if day is not None and not EARLIEST <= day.date() <= LATEST:
+            raise ProjectError(
+                f"{flag} {day.date()}: expected a day from {EARLIEST} to {LATEST}", hint=f"{flag} 2026-05-31"
+            )
+        return day
+
+    return typer.Option(flag, formats=["%Y-%m-%d"], metavar="DAY", help=help, callback=check)
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Day = Annotated[
-    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], metavar="DAY", help="The day, as 2026-05-31.")
-]
+Day = Annotated[datetime | None, day_option("--date", "The day, as 2026-05-31.")]
 Model = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="Another model than the one operations.yaml names.")
 ]
