@@ -32,7 +32,7 @@ def train(
     --date is the last day whose labels may be used, by default the newest ingested one.
     Example: ml train --config configs/v1.yaml
     """
-    from ..paths import find
+    from ..paths import browsing, find
     from ..spec import PRIMARY
     from ..training.train import train as train_now
     from ..training.train import train_into
@@ -67,7 +67,7 @@ def train(
     if version is None:
         console.following(f"ml register {output}")
     else:
-        console.following(f"ml gate {version}", "uv run mlflow ui --backend-store-uri sqlite:///var/registry/mlflow.db")
+        console.following(f"ml gate {version}", *browsing())
 
 
 @app.command(rich_help_panel=MODELS)
