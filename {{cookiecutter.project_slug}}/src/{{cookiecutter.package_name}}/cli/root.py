@@ -111,7 +111,19 @@ Day = Annotated[datetime | None, day_option("--date", "The day, as 2026-05-31.")
 Model = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="Another model than the one operations.yaml names.")
 ]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.")]
+LONGEST = 500
+"""Characters of a reason: a few sentences, and well below what a registry's tag holds."""
+
+
+def _brief(why: str) -> str:
+    if len(why) > LONGEST:
+        raise ProjectError(
+            f"--reason has {len(why):,} characters: expected at most {LONGEST}", hint="say where the rest is written"
+        )
+    return why
+
+
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.", callback=_brief)]
 
 
 def main(arguments: Sequence[str]) -> int:
