@@ -155,6 +155,33 @@ def test_the_first_and_the_last_day_that_somebody_may_mean_are_days(day: str, pr
     assert project.ml("ingest", "--date", day).code != 2
 
 
+TRAIN = ("train", "--config", "configs/smoke.yaml")
+FREEZE = ("dataset", "--config", "configs/smoke.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output", "words"),
+    [
+        (TRAIN, "--output uv.lock", "expected a folder at uv.lock, and that is a file"),
+        (TRAIN, "--output uv.lock/below/it", "expected a folder at uv.lock, and that is a file"),
+        (("evaluate", "build", "--dataset", "x.parquet"), "--output uv.lock", "expected a folder at uv.lock"),
+        (FREEZE, "--output uv.lock/x.parquet", "expected a folder at uv.lock, and that is a file"),
+        (FREEZE, "--output configs", "expected a file, and that is a folder"),
+        (("gate", "1"), "--markdown configs", "expected a file, and that is a folder"),
+        (("gate", "1"), "--markdown uv.lock/gate.md", "expected a folder at uv.lock, and that is a file"),
+        (("card", "1"), "--output configs", "expected a file, and that is a folder"),
+        (("card", "1"), "--output uv.lock/card.md", "expected a folder at uv.lock, and that is a file"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+    arguments: tuple[str, ...], output: str, words: str, project: Project
+) -> None:
+    before = project.tree(".")
+    ran = project.ml(*arguments, *output.split())
+    assert ran.code == 2 and f"error: {output}: {words}" in ran.err
+    assert project.tree(".") == before
+
+
 def test_json_of_one_run_does_not_stick_to_the_next(empty: Project) -> None:
     empty.ml("versions", "--json")
     ran = empty.ml("promote", "1")
