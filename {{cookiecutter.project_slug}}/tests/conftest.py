@@ -19,6 +19,7 @@ from hypothesis import settings
 
 from {{cookiecutter.package_name}} import paths
 from {{cookiecutter.package_name}}.cli import main
+from {{cookiecutter.package_name}}.data.store import DATASETS, PARTITIONS, QUARANTINE
 from {{cookiecutter.package_name}}.paths import Paths
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +64,18 @@ class Project:
             shutil.copyfile(ROOT / name, root / name)
         shutil.copytree(ROOT / "configs", root / "configs")
         return cls(root)
+
+    @property
+    def partitions(self) -> Path:
+        return self.paths.root / "data" / PARTITIONS
+
+    @property
+    def quarantine(self) -> Path:
+        return self.paths.root / "data" / QUARANTINE
+
+    @property
+    def datasets(self) -> Path:
+        return self.paths.root / "data" / DATASETS
 
     def copy(self, root: Path) -> Project:
         """A copy to break things in."""
@@ -149,6 +162,20 @@ def _trained(_ingested: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
         ran = made.ml("train", "--config", f"configs/{config}.yaml")
         assert ran.code == 0, ran.err
     return made
+
+
+@pytest.fixture(scope="session")
+def _promoted(_trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = _trained.copy(tmp_path_factory.mktemp("promoted") / "project")
+    ran = made.overrule("1")
+    assert ran.code == 0, ran.err
+    return made
+
+
+@pytest.fixture
+def promoted(_promoted: Project, tmp_path: Path) -> Project:
+    """A project whose champion is hours/1, yours to break: what the daily run needs."""
+    return _promoted.copy(tmp_path / "project")
 
 
 @pytest.fixture

@@ -93,6 +93,7 @@ EMPTY = {
     "evaluate": (["nowhere", "--dataset", "x.parquet", "--output", "y"], 4, "no trained version in nowhere"),
     "rollback": ([], 1, "nothing to roll back to"),
     "versions": ([], 0, ""),
+    "status": (["--date", "2026-05-31"], 1, ""),
     "reproduce": (["1"], 2, "hours has no version 1"),
     "card": (["1"], 2, "hours has no version 1"),
     "serve": (["--version", "1"], 2, "there is no version hours/1"),
@@ -208,7 +209,7 @@ def test_outside_a_project_it_says_where_it_looked(tmp_path: Path) -> None:
 def test_a_folder_inside_the_project_will_do(with_day: Project) -> None:
     inside = Project(with_day.paths.root / "data" / "partitions")
     assert inside.ml("ingest", "--date", str(DAY)).code == 0
-    assert sorted(path.name for path in with_day.paths.partitions.iterdir()) == ["deliveries", "parcels"]
+    assert sorted(path.name for path in with_day.partitions.iterdir()) == ["deliveries", "parcels"]
 
 
 @pytest.mark.parametrize("version", ["seven", "0", "-1", "hours/x", "../7", "late/", "1.0", ""])

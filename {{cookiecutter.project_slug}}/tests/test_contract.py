@@ -163,7 +163,7 @@ def test_a_broken_delivery_is_refused_whole_and_explained(case: Case, with_day: 
 
 def quarantined(project: Project, delivered: bytes, table: str = "parcels") -> dict[str, Any]:
     """The report of the one delivery in quarantine, which must hold exactly what was delivered."""
-    (folder,) = (project.paths.quarantine / table).iterdir()
+    (folder,) = (project.quarantine / table).iterdir()
     assert sorted(path.name for path in folder.iterdir()) == ["delivery.parquet", "report.json"]
     assert (folder / "delivery.parquet").read_bytes() == delivered
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
@@ -222,8 +222,8 @@ def test_a_refused_table_does_not_keep_the_other_one_out(project: Project) -> No
     ran = project.ml("ingest", "--date", str(DAY))
     assert ran.code == 3
     assert "1 partitions in force" in ran.out
-    assert not list(project.paths.partitions.glob("parcels/*"))
-    assert len(list(project.paths.partitions.glob("deliveries/*.parquet"))) == 1
+    assert not list(project.partitions.glob("parcels/*"))
+    assert len(list(project.partitions.glob("deliveries/*.parquet"))) == 1
 
 
 def test_everything_that_is_wrong_is_said_at_once_each_with_its_own_rows(with_day: Project) -> None:
@@ -244,7 +244,7 @@ def test_everything_that_is_wrong_is_said_at_once_each_with_its_own_rows(with_da
 def test_unseen_levels_within_their_share_are_taken(with_day: Project) -> None:
     with_day.drop("parcels", DAY, first(100, "depot", pl.lit("canal")))
     assert with_day.ml("ingest", "--date", str(DAY)).code == 0
-    assert not with_day.paths.quarantine.exists()
+    assert not with_day.quarantine.exists()
 
 
 def test_columns_in_another_order_change_nothing(with_day: Project) -> None:
@@ -263,7 +263,7 @@ def test_categories_encoded_by_upstream_give_the_same_partition(dtype: Any, with
 
 
 def partition_bytes(project: Project) -> list[bytes]:
-    return [path.read_bytes() for path in sorted(project.paths.partitions.glob("parcels/*.parquet"))]
+    return [path.read_bytes() for path in sorted(project.partitions.glob("parcels/*.parquet"))]
 
 
 def too_slow(rows: int) -> pl.DataFrame:
@@ -278,7 +278,7 @@ def test_rows_within_a_tolerated_share_are_set_aside_and_counted(with_day: Proje
     manifest = next(item for item in ran.json["partitions"] if item["table"] == "deliveries")
     assert manifest["rows_set_aside"] == {"delivered_hours|max": 5}
     assert manifest["rows"] == len(DELIVERIES) - 5
-    (aside,) = with_day.paths.quarantine.glob("deliveries/*/rows-set-aside.parquet")
+    (aside,) = with_day.quarantine.glob("deliveries/*/rows-set-aside.parquet")
     kept = pl.read_parquet(aside)
     assert kept["parcel_id"].to_list() == DELIVERIES["parcel_id"].head(5).to_list()
     assert kept["broken"].to_list() == [["delivered_hours|max"]] * 5
@@ -308,7 +308,7 @@ def test_a_good_redelivery_after_a_refusal_takes_force_and_the_report_stays(proj
     project.drop("parcels", DAY, PARCELS)
     ran = project.ml("ingest", "--date", str(DAY))
     assert ran.code == 0
-    assert len(list(project.paths.partitions.glob("parcels/*.parquet"))) == 1
+    assert len(list(project.partitions.glob("parcels/*.parquet"))) == 1
     quarantined(project, delivered)
 
 

@@ -123,7 +123,7 @@ def test_a_partition_that_changes_changes_the_digest(table: str, ingested: Proje
 def test_days_that_are_missing_are_named_with_the_command_that_brings_them(ingested: Project) -> None:
     gaps = [FIRST + timedelta(days=n) for n in (2, 4)]
     for gap in gaps:
-        Store(ingested.paths).manifest_path("parcels", gap).unlink()
+        (ingested.partitions / "parcels" / f"{gap}.json").unlink()
     error = refusal(ingested)
     assert error.exit is Exit.UNAVAILABLE
     assert error.message == f"2 partitions of the window are missing: parcels {gaps[0]}, parcels {gaps[1]}"
@@ -184,7 +184,7 @@ def test_an_old_partition_that_breaks_the_contract_of_today_is_refused(ingested:
 
 
 def test_a_torn_partition_is_refused_with_the_command_that_mends_it(ingested: Project) -> None:
-    path = next(ingested.paths.partitions.glob(f"parcels/{FIRST}-*.parquet"))
+    path = next(ingested.partitions.glob(f"parcels/{FIRST}-*.parquet"))
     path.write_bytes(path.read_bytes()[:-1])
     error = refusal(ingested)
     assert error.exit is Exit.REFUSED

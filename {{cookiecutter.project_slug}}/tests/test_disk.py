@@ -53,7 +53,7 @@ def test_a_training_that_runs_out_of_space_registers_nothing(ingested: Project) 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_the_right_to_write_is_said_plainly(ingested: Project) -> None:
-    folder = ingested.paths.partitions / "parcels"
+    folder = ingested.partitions / "parcels"
     folder.chmod(0o500)
     try:
         ran = ingested.ml("ingest", "--date", "2026-06-03")

@@ -29,6 +29,7 @@ STARTS = {
 }
 """Where the work of each stage begins."""
 PLUMBING = {"clock", "errors", "files", "model/id", "paths", "programs"}
+PLUMBING |= {"storage"} | {f"storage/{name}" for name in ("address", "bucket", "folder", "lease", "objects", "storage")}
 """They say where, when and what went wrong, and never what is written."""
 SILENT = {
     "dataset": {"data/violations"},  # the words of a refusal
@@ -142,7 +143,7 @@ def _reproduced(_ingested: Project, tmp_path_factory: pytest.TempPathFactory) ->
     shutil.rmtree(made.root / "evaluation", ignore_errors=True)
     tiny = (made.root / "configs" / "smoke.yaml").read_text(encoding="utf-8")
     (made.root / "configs" / "v1.yaml").write_text(tiny.replace("name: smoke", "name: hours"), encoding="utf-8")
-    shutil.copytree(_ingested.paths.partitions, made.root / "data" / "partitions")
+    shutil.copytree(_ingested.partitions, made.root / "data" / "partitions")
     made.git("init", "--quiet", "--initial-branch", "main")
     made.commit("Start")
     said = made.dvc("repro")

@@ -313,7 +313,7 @@ def test_a_leak_is_refused_though_the_metric_shines(trained: Project, monkeypatc
 
 
 def test_no_data_is_not_run_and_satisfies_nobody(trained: Project) -> None:
-    shutil.rmtree(trained.paths.partitions)
+    shutil.rmtree(trained.partitions)
     report = trained.paths.root / "gate.md"
     said = trained.ml("gate", "1", "--markdown", str(report))
     assert said.code == 4 and said.out.startswith("NOT RUN  hours/1") and "no data yet" in said.out

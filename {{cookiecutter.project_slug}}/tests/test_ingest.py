@@ -68,7 +68,7 @@ def test_a_redelivered_day_replaces_its_partition(with_day: Project) -> None:
     changed = {item["table"]: (item["changed"], item["rows"]) for item in ran.json["partitions"]}
     assert changed == {"parcels": (True, 2_000), "deliveries": (False, len(DELIVERIES))}
     assert len(Store(with_day.paths).read("parcels", DAY)) == 2_000
-    assert len(list(with_day.paths.partitions.glob("parcels/*"))) == 2
+    assert len(list(with_day.partitions.glob("parcels/*"))) == 2
 
 
 def redeliver(project: Project, *, bad: bool) -> None:

@@ -35,7 +35,7 @@ def version(request: pytest.FixtureRequest, trained: Project) -> ModelVersion:
 
 def rows_of(project: Project, version: ModelVersion) -> pl.DataFrame:
     """Evaluation rows as the dataset froze them, a few with a null that the contract allows."""
-    path = next(project.paths.datasets.glob("*.parquet"))
+    path = next(project.datasets.glob("*.parquet"))
     frame = pl.read_parquet(path).filter(pl.col("split") == "evaluation").sample(ROWS, seed=3)
     assert frame["customer_age_days"].null_count() > 0
     return frame.select([column.name for column in version.contract.columns])

@@ -29,7 +29,7 @@ def numbers(first: int) -> pl.DataFrame:
 
 
 def data_file(project: Project) -> Path:
-    (path,) = project.paths.partitions.glob("parcels/*.parquet")
+    (path,) = project.partitions.glob("parcels/*.parquet")
     return path
 
 
@@ -61,7 +61,7 @@ def test_what_is_torn_is_told_apart_and_the_command_shown_mends_it(
 ) -> None:
     whole = with_day.tree("data/partitions")
     store = Store(with_day.paths)
-    path = data_file(with_day) if which == "data" else store.manifest_path("parcels", DAY)
+    path = data_file(with_day) if which == "data" else with_day.partitions / "parcels" / f"{DAY}.json"
     damage(path)
     with pytest.raises(ProjectError) as torn:
         store.read("parcels", DAY)
@@ -87,7 +87,7 @@ def test_a_manifest_says_what_the_partition_is(with_day: Project) -> None:
 def test_days_are_listed_oldest_first_and_other_files_are_not_days(store: Store, project: Project) -> None:
     for day in (DAY, DAY.replace(day=3), DAY.replace(day=11)):
         store.write("t", day, numbers(0), **ABOUT)
-    (project.paths.partitions / "t" / ".tmp-1-2026-01-01.json").write_text("{}")
+    (project.partitions / "t" / ".tmp-1-2026-01-01.json").write_text("{}")
     assert [day.day for day in store.days("t")] == [3, 11, DAY.day]
     assert store.days("never") == []
 
@@ -96,12 +96,12 @@ def test_a_write_replaces_and_leaves_nothing_of_the_old(store: Store, project: P
     store.write("t", DAY, numbers(0), **ABOUT)
     store.write("t", DAY, numbers(5), **ABOUT)
     assert store.read("t", DAY).equals(numbers(5))
-    assert len(list((project.paths.partitions / "t").iterdir())) == 2
+    assert len(list((project.partitions / "t").iterdir())) == 2
 
 
 def test_what_a_killed_run_left_is_swept_by_the_next_write(store: Store, project: Project) -> None:
     store.write("t", DAY, numbers(0), **ABOUT)
-    folder = project.paths.partitions / "t"
+    folder = project.partitions / "t"
     (folder / ".tmp-99999-x.parquet").write_bytes(b"half")
     (folder / f"{DAY}-0123456789ab.parquet").write_bytes(b"whole, but its manifest never came")
     store.write("t", DAY, numbers(0), **ABOUT)
@@ -142,7 +142,7 @@ def test_writers_at_once_leave_one_partition_that_is_whole(store: Store, project
         writer.join()
     assert failed == []
     assert store.read("t", DAY)["a"][0] in (0, 5, 10)
-    assert len(list((project.paths.partitions / "t").iterdir())) == 2
+    assert len(list((project.partitions / "t").iterdir())) == 2
 
 
 def test_content_is_on_disk_before_its_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

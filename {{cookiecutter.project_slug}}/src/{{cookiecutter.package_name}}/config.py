@@ -95,6 +95,32 @@ class SourceConfig(_Strict):
     sample: bool = False
 
 
+class StorageConfig(_Strict):
+    """Folders of this machine, or buckets: ``s3://bucket/prefix``. Keys of a bucket come from the environment."""
+
+    data: str = "data"
+    """Partitions, predictions, quarantine and datasets."""
+    ledger: str = "var/ledger"
+    """What each run did."""
+
+
+class DailyConfig(_Strict):
+    """`ml run`. A day's data are due when it is over, and missing from ``deadline`` (UTC) of the next day on."""
+
+    deadline: Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "09:00"
+    retry_minutes: Annotated[float, Field(gt=0, le=720)] = 5
+    """`ml run --wait` asks again after so many minutes, then twice as many, up to an hour."""
+
+
+class RetrainingConfig(_Strict):
+    """What `ml run` trains by itself, and who promotes it."""
+
+    when: Literal["never", "weekly", "on_drift"] = "never"
+    weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    config: str = "configs/v1.yaml"
+    promotion: Literal["automatic", "by_person"] = "by_person"
+
+
 class ServingConfig(_Strict):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -113,6 +139,9 @@ class OperationsConfig(_Strict):
     model: str
     """The model that ``ml serve`` follows and that a bare version number means."""
     source: SourceConfig
+    storage: StorageConfig = StorageConfig()
+    daily: DailyConfig = DailyConfig()
+    retraining: RetrainingConfig = RetrainingConfig()
     serving: ServingConfig = ServingConfig()
 
     def registered(self, name: str) -> str:

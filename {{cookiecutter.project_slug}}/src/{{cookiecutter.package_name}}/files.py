@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 TEMPORARY = ".tmp-"
@@ -24,19 +26,34 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
+def temporary(path: Path) -> Path:
+    """A name beside ``path`` that no other process or thread uses."""
+    return path.with_name(f"{TEMPORARY}{os.getpid()}-{get_ident()}-{path.name}")
+
+
+def put(draft: Path, path: Path) -> None:
+    """Let the finished file ``draft`` (same file system) take the place of ``path``, and survive a power cut there."""
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())
+    draft.replace(path)
+    _sync(path.parent)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """A temporary path beside ``path``; what the body wrote there takes the place of ``path`` when it ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    draft = temporary(path)
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync(path.parent)
+        yield draft
+        put(draft, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -44,9 +61,13 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def write_json(path: Path, value: Any) -> None:
+def as_json(value: Any) -> bytes:
     """``value`` as indented JSON with sorted keys: the same value gives the same bytes."""
-    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n").encode())
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n").encode()
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_bytes(path, as_json(value))
 
 
 def replace_folder(temporary: Path, path: Path) -> None:

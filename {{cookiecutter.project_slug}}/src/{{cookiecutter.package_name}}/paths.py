@@ -22,18 +22,6 @@ class Paths:
         return self.root / MARKER
 
     @property
-    def partitions(self) -> Path:
-        return self.root / "data" / "partitions"
-
-    @property
-    def quarantine(self) -> Path:
-        return self.root / "data" / "quarantine"
-
-    @property
-    def datasets(self) -> Path:
-        return self.root / "data" / "datasets"
-
-    @property
     def registry(self) -> Path:
         """MLflow's database and artefacts, unless ``MLFLOW_TRACKING_URI`` moves them to a server."""
         return self.root / "var" / "registry"

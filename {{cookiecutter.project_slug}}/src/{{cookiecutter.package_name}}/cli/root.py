@@ -12,15 +12,11 @@ import typer
 from typer.core import TyperGroup
 
 from .. import console
-from ..errors import Exit, ProjectError, lacking
+from ..errors import ProjectError, plain
 
 machine = ContextVar("machine", default=False)
 UsageError = typer.BadParameter.__bases__[0]
 """An option that does not exist, a day that is none: what Typer itself refuses. It does not export the class."""
-
-
-REGISTRY = ("mlflow", "sqlalchemy", "sqlite3")
-"""Where the errors of a registry that breaks off come from; by name, for importing MLflow takes seconds."""
 
 
 def as_json(error: ProjectError) -> dict[str, Any]:
@@ -29,27 +25,9 @@ def as_json(error: ProjectError) -> dict[str, Any]:
 
 
 def _plain(raised: Exception) -> ProjectError | None:
-    """What a person can mend, in their words: a disk that is full, a library that lacks, a registry that breaks off.
-
-    None for a mistake of the program, which deserves its traceback.
-    """
-    if isinstance(raised, ProjectError):
-        return raised
-    if isinstance(raised, ModuleNotFoundError):
-        return lacking(raised)
     if isinstance(raised, UsageError):
         return ProjectError(raised.format_message(), hint="ml --help")
-    if type(raised).__module__.partition(".")[0] in REGISTRY:
-        said = str(raised).strip().splitlines() or [type(raised).__name__]
-        return ProjectError(f"the registry said no: {said[0]}", hint="retry when it is back", exit=Exit.UNAVAILABLE)
-    if not isinstance(raised, OSError):
-        return None
-    where = raised.filename
-    return ProjectError(
-        f"the storage said no{f' at {where}' if where else ''}: {raised.strerror or raised}",
-        hint="nothing was half-written; free space or mend the rights, then run the same command again",
-        exit=Exit.UNAVAILABLE,
-    )
+    return plain(raised)
 
 
 class Verbs(TyperGroup):

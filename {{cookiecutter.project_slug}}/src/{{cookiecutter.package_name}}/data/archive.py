@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .. import files
 from ..errors import Exit, ProjectError
-from ..model.artefact import sha256
 from ..paths import Paths
+from .store import DATASETS, open_data
 
 
 def recover(facts: Mapping[str, Any], paths: Paths, path: Path) -> str:
@@ -23,7 +24,7 @@ def recover(facts: Mapping[str, Any], paths: Paths, path: Path) -> str:
     for where, found in _places(facts, paths, path):
         looked.append(where)
         if found.is_file() and found.stat().st_size == facts["dataset_bytes"]:
-            if (digest := sha256(found)) == facts["dataset_sha256"]:
+            if (digest := files.sha256(found)) == facts["dataset_sha256"]:
                 if found != path:
                     shutil.copyfile(found, path)
                 files.write_json(path.with_suffix(".json"), _origin(facts))
@@ -52,8 +53,10 @@ def _origin(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _places(facts: Mapping[str, Any], paths: Paths, path: Path) -> Iterator[tuple[str, Path]]:
     """Where it may be, in words and as a file, the nearest first. What lies in a remote is fetched to ``path``."""
-    own = paths.datasets / f"{facts['dataset_sha256'][:16]}.parquet"
-    near = [own, paths.root / facts["dataset"], *sorted(paths.datasets.parent.glob("*.parquet"))]
+    data, own = open_data(paths), f"{DATASETS}/{facts['dataset_sha256'][:16]}.parquet"
+    with suppress(FileNotFoundError), data.file(own) as found:
+        yield data.where(own), found
+    near = [paths.root / facts["dataset"], *sorted((paths.root / "data").glob("*.parquet"))]
     yield from ((paths.relative(found), found) for found in dict.fromkeys(near))
     if not (paths.root / ".dvc").is_dir():
         yield "DVC: not set up in this project", path

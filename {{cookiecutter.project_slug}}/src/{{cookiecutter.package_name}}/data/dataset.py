@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from filelock import FileLock
 
 from .. import files
 from ..clock import days
@@ -20,7 +20,8 @@ from ..config import DataConfig
 from ..errors import Exit, ProjectError
 from ..paths import Paths
 from ..spec import Contract, Table
-from .store import Store
+from ..storage import Storage
+from .store import DATASETS, Store, open_data
 from .validation import check
 
 DAY = "partition"
@@ -110,8 +111,8 @@ def build(
 
     rows = pl.concat(frames[contract.rows.name])
     if isinstance(contract.labels, Table):
-        rows = _join(rows, pl.concat(frames[contract.labels.name]), contract.labels, _label_columns(contract))
-    labels = _label_columns(contract)
+        rows = _join(rows, pl.concat(frames[contract.labels.name]), contract.labels, label_columns(contract))
+    labels = label_columns(contract)
     unlabelled = rows.filter(pl.all_horizontal(pl.col(name).is_null() for name in labels)).height
     if unlabelled > config.unlabelled_share * rows.height:
         raise ProjectError(
@@ -136,10 +137,10 @@ def build(
         "contract_version": contract.version,
         "partitions": sources,
     }
-    return _freeze(rows, origin, paths)
+    return _freeze(rows, origin, store.storage)
 
 
-def _label_columns(contract: Contract) -> list[str]:
+def label_columns(contract: Contract) -> list[str]:
     if not isinstance(contract.labels, Table):
         return list(contract.labels)
     key = contract.labels.schema.primary_key()
@@ -168,26 +169,25 @@ def _refuse_gaps(store: Store, wanted: list[tuple[Table, date]]) -> None:
         )
 
 
-def _freeze(rows: pl.DataFrame, origin: dict[str, Any], paths: Paths) -> Dataset:
+def _freeze(rows: pl.DataFrame, origin: dict[str, Any], data: Storage) -> Dataset:
     buffer = io.BytesIO()
     rows.write_parquet(buffer, compression="zstd")
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     origin = origin | {"sha256": digest, "md5": md5, "bytes": len(content)}
-    path = paths.datasets / f"{digest[:16]}.parquet"
-    paths.locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(paths.locks / "datasets.lock"):
-        files.sweep(paths.datasets)
-        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            files.write_bytes(path, content)
-        files.write_json(path.with_suffix(".json"), origin)
-    return Dataset(rows, digest, paths.relative(path), origin)
+    key = f"{DATASETS}/{digest[:16]}"
+    with data.alone_in(DATASETS, DATASETS):
+        if data.read(f"{key}.parquet") != content:
+            data.write(f"{key}.parquet", content)
+        data.write_json(f"{key}.json", origin)
+    return Dataset(rows, digest, data.where(f"{key}.parquet"), origin)
 
 
 def export(dataset: Dataset, path: Path, paths: Paths) -> None:
     """Put a frozen dataset, and beside it what it came from, where somebody else looks for it: DVC, for one."""
-    files.write_bytes(path, (paths.root / dataset.address).read_bytes())
+    with open_data(paths).file(f"{DATASETS}/{dataset.digest[:16]}.parquet") as frozen, files.replacing(path) as copy:
+        shutil.copyfile(frozen, copy)
     files.write_json(path.with_suffix(".json"), dataset.origin)
 
 

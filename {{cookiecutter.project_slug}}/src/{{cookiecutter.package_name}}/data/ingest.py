@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from filelock import FileLock
-
-from .. import files
 from ..config import OperationsConfig
 from ..errors import ProjectError
 from ..paths import Paths
 from ..source import Unreadable, fetch
 from ..spec import Contract, Table
-from .store import Manifest, Store
+from ..storage import Storage
+from .store import QUARANTINE, Manifest, Store, save
 from .validation import Checked, check
 from .violations import ContractViolated, Violation
 
@@ -38,6 +35,7 @@ def ingest(
     Raises ProjectError: exit 4 when the day is not there yet, exit 3 when the contract refuses it. A refused delivery
     is kept in quarantine with its report, and the partition that was there before stays.
     """
+    store = Store(paths)
     try:
         delivery = fetch(table.name, day, operations.source, paths, now)
     except Unreadable as broken:
@@ -50,12 +48,12 @@ def ingest(
             "cut off in transfer?",
         )
         refused = ContractViolated(table.name, day.isoformat(), contract.version, 0, [violation])
-        raise _quarantined(refused, broken.origin, broken.content, paths) from None
+        raise _quarantined(refused, broken.origin, broken.content, store.storage) from None
     try:
         checked = check(delivery.frame, table, contract.version, day)
     except ContractViolated as refused:
-        raise _quarantined(refused, delivery.origin, delivery.content, paths) from None
-    return _store(checked, table, day, contract, delivery.origin, delivery.sha256, paths)
+        raise _quarantined(refused, delivery.origin, delivery.content, store.storage) from None
+    return _store(checked, table, day, contract, delivery.origin, delivery.sha256, store)
 
 
 def ingest_days(
@@ -79,18 +77,17 @@ def ingest_days(
 
 
 def _store(
-    checked: Checked, table: Table, day: date, contract: Contract, origin: str, sha256: str, paths: Paths
+    checked: Checked, table: Table, day: date, contract: Contract, origin: str, sha256: str, store: Store
 ) -> Ingested:
-    store = Store(paths)
-    before = store.manifest_path(table.name, day)
-    old = before.read_bytes() if before.exists() else b""
+    old = store.storage.read(store.manifest_key(table.name, day))
     key = table.schema.primary_key()
     order = ([table.time] if table.time else []) + key
     frame = checked.good.sort(order) if order else checked.good
     if checked.tolerated:
-        folder = paths.quarantine / table.name / f"{day}-{sha256[:12]}"
-        with _alone_in(folder, paths), files.replacing(folder / "rows-set-aside.parquet") as temporary:
-            checked.aside.write_parquet(temporary)
+        folder = f"{QUARANTINE}/{table.name}/{day}-{sha256[:12]}"
+        with store.storage.alone_in(folder, QUARANTINE), store.storage.draft(folder) as draft:
+            save(checked.aside, draft)
+            store.storage.put(draft, f"{folder}/rows-set-aside.parquet")
     manifest = store.write(
         table.name,
         day,
@@ -100,24 +97,15 @@ def _store(
         source=origin,
         source_sha256=sha256,
     )
-    return Ingested(manifest, changed=before.read_bytes() != old)
+    return Ingested(manifest, changed=store.storage.read(store.manifest_key(table.name, day)) != old)
 
 
-@contextmanager
-def _alone_in(folder: Path, paths: Paths) -> Generator[None]:
-    """No other run writes to the quarantine meanwhile, and what a killed one left in ``folder`` is gone."""
-    paths.locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(paths.locks / "quarantine.lock"):
-        files.sweep(folder)
-        yield
-
-
-def _quarantined(refused: ContractViolated, origin: str, content: bytes, paths: Paths) -> ProjectError:
+def _quarantined(refused: ContractViolated, origin: str, content: bytes, data: Storage) -> ProjectError:
     """Keep the delivery and the reasons under a name made of its content: refusing it again adds nothing."""
     digest = hashlib.sha256(content).hexdigest()
-    folder = paths.quarantine / refused.table / f"{refused.partition}-{digest[:12]}"
-    with _alone_in(folder, paths):
-        files.write_bytes(folder / f"delivery{Path(origin).suffix}", content)
-        files.write_json(folder / "report.json", refused.report() | {"sha256": digest})
-    refused.hint = f"see {paths.relative(folder)}/; the partition that was there before is untouched"
+    folder = f"{QUARANTINE}/{refused.table}/{refused.partition}-{digest[:12]}"
+    with data.alone_in(folder, QUARANTINE):
+        data.write(f"{folder}/delivery{Path(origin).suffix}", content)
+        data.write_json(f"{folder}/report.json", refused.report() | {"sha256": digest})
+    refused.hint = f"see {data.where(folder)}/; the partition that was there before is untouched"
     return refused

@@ -1,25 +1,31 @@
 """Partitions: one Parquet object a day and table, and the manifest that says which bytes are the partition.
 
-The manifest's rename is the commit. The data file carries its own hash in its name and is written first; a crash
+Writing the manifest is the commit. The data file carries its own hash in its name and is written first; a crash
 before the manifest leaves the old partition in force and an orphan that the next write sweeps away.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
+import errno
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .. import files
+from ..config import load_operations
 from ..errors import Exit, ProjectError
 from ..paths import Paths
+from ..storage import Storage, open_storage
+
+PARTITIONS, QUARANTINE, DATASETS = "partitions", "quarantine", "datasets"
+"""Folders of the data storage."""
+PREDICTIONS = "predictions/"
+"""First part of the name of a table that holds predictions; the model's name follows."""
 
 
 class Manifest(BaseModel):
@@ -36,84 +42,116 @@ class Manifest(BaseModel):
     contract_version: str
     source: str
     source_sha256: str
+    model_version: str | None = None
+    """Of predictions: the version that made them. ``source`` is then the partition that they were made for."""
 
 
 class Store:
-    """The partitions of one project."""
+    """The partitions of one project: of upstream's tables, and of what was predicted for their rows."""
 
     def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+        self.storage = open_data(paths)
 
-    def manifest_path(self, table: str, day: date) -> Path:
-        return self._paths.partitions / table / f"{day}.json"
+    def manifest_key(self, table: str, day: date) -> str:
+        return f"{_folder(table)}/{day}.json"
 
     def write(self, table: str, day: date, frame: pl.DataFrame, **about: Any) -> Manifest:
         """Make ``frame`` the partition of ``day`` in place of what was there. ``about``: the manifest's other facts."""
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer, compression="zstd", statistics=True)
-        content = buffer.getvalue()
-        digest = hashlib.sha256(content).hexdigest()
-        manifest = Manifest(
-            table=table, partition=day, file=f"{day}-{digest[:12]}.parquet", sha256=digest, rows=len(frame), **about
-        )
-        folder = self._paths.partitions / table
-        with self._lock(table):
-            files.sweep(folder)
-            files.write_bytes(folder / manifest.file, content)
-            files.write_json(self.manifest_path(table, day), manifest.model_dump(mode="json"))
-            for orphan in folder.glob(f"{day}-*.parquet"):
-                if orphan.name != manifest.file:
-                    orphan.unlink()
+        folder = _folder(table)
+        with self.storage.alone_in(folder, table.replace("/", "-")), self.storage.draft(folder) as draft:
+            save(frame, draft)
+            digest = files.sha256(draft)
+            manifest = Manifest(
+                table=table, partition=day, file=f"{day}-{digest[:12]}.parquet", sha256=digest, rows=len(frame), **about
+            )
+            self.storage.put(draft, f"{folder}/{manifest.file}")
+            self.storage.write_json(self.manifest_key(table, day), manifest.model_dump(mode="json", exclude_none=True))
+            for name in self.storage.names(folder):
+                if name.startswith(f"{day}-") and name.endswith(".parquet") and name != manifest.file:
+                    self.storage.remove(f"{folder}/{name}")
         return manifest
+
+    def where(self, manifest: Manifest) -> str:
+        """The address of a partition's data, for people."""
+        return self.storage.where(f"{_folder(manifest.table)}/{manifest.file}")
 
     def manifest(self, table: str, day: date) -> Manifest | None:
         """The manifest of a partition, None where there is none. Raises ProjectError for one that cannot be read."""
-        path = self.manifest_path(table, day)
-        try:
-            return Manifest.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+        key = self.manifest_key(table, day)
+        content = self.storage.read(key)
+        if content is None:
             return None
+        try:
+            return Manifest.model_validate_json(content)
         except ValidationError as error:
             raise ProjectError(
-                f"{self._paths.relative(path)} is not a manifest: {error.errors()[0]['msg']}",
-                hint=f"ml ingest --date {day}",
+                f"{self.storage.where(key)} is not a manifest: {error.errors()[0]['msg']}",
+                hint=_made_by(table, day),
                 exit=Exit.REFUSED,
             ) from None
 
     def read(self, table: str, day: date) -> pl.DataFrame:
-        """The rows of a partition, its bytes compared with the manifest first.
+        """The rows of a partition, its bytes compared with the manifest first; see :meth:`file`."""
+        with self.file(table, day) as path:
+            return pl.read_parquet(path)
+
+    @contextmanager
+    def file(self, table: str, day: date) -> Generator[Path]:
+        """A partition as a file to read for a while, its bytes compared with the manifest first.
 
         Raises ProjectError (exit 4) when the day was never ingested, (exit 3) when the bytes are not the manifest's.
         """
+        with ExitStack() as stack:
+            yield self._opened(table, day, stack)
+
+    def _opened(self, table: str, day: date, stack: ExitStack) -> Path:
         manifest = self.manifest(table, day)
-        hint = f"ml ingest --date {day}"
         if manifest is None:
-            raise ProjectError(f"no partition {table} {day}", hint=hint, exit=Exit.UNAVAILABLE)
-        path = self._paths.partitions / table / manifest.file
+            raise ProjectError(f"no partition {table} {day}", hint=_made_by(table, day), exit=Exit.UNAVAILABLE)
+        key = f"{_folder(table)}/{manifest.file}"
         try:
-            content = path.read_bytes()
+            path = stack.enter_context(self.storage.file(key))
+            found = files.sha256(path)
         except FileNotFoundError:
-            content = None
-        found = hashlib.sha256(content or b"").hexdigest()
-        if content is None or found != manifest.sha256:
-            if self.manifest(table, day) != manifest:  # replaced a moment ago, and the old file with it
-                return self.read(table, day)
-            what = f"expected sha256 {manifest.sha256[:12]}… as in the manifest, found {found[:12]}…"
-            raise ProjectError(
-                f"{self._paths.relative(path)}: {'the file is missing' if content is None else what}",
-                hint=hint,
-                exit=Exit.REFUSED,
-            )
-        return pl.read_parquet(io.BytesIO(content))
+            path, found = None, ""
+        if path is not None and found == manifest.sha256:
+            return path
+        if self.manifest(table, day) != manifest:  # replaced a moment ago, and the old file with it
+            return self._opened(table, day, stack)
+        what = f"expected sha256 {manifest.sha256[:12]}… as in the manifest, found {found[:12]}…"
+        raise ProjectError(
+            f"{self.storage.where(key)}: {'the file is missing' if path is None else what}",
+            hint=_made_by(table, day),
+            exit=Exit.REFUSED,
+        )
 
     def days(self, table: str) -> list[date]:
         """Days that have a partition, oldest first."""
         days = []
-        for path in (self._paths.partitions / table).glob("????-??-??.json"):
-            with contextlib.suppress(ValueError):  # a stray file that is no day
-                days.append(date.fromisoformat(path.stem))
-        return sorted(days)
+        for name in self.storage.names(_folder(table)):
+            if len(name) == len("2026-05-31.json") and name.endswith(".json"):
+                with suppress(ValueError):  # a stray file that is no day
+                    days.append(date.fromisoformat(name.removesuffix(".json")))
+        return days
 
-    def _lock(self, table: str) -> FileLock:
-        self._paths.locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._paths.locks / f"{table}.lock")
+
+def save(frame: pl.DataFrame, path: Path) -> None:
+    """Write ``frame`` as Parquet. Raises OSError when the disk says no, for which polars has errors of its own."""
+    with path.open("wb") as file:
+        try:
+            frame.write_parquet(file, compression="zstd", statistics=True)
+        except pl.exceptions.PolarsError as error:
+            raise OSError(errno.EIO, str(error).splitlines()[0], path.name) from error
+
+
+def open_data(paths: Paths) -> Storage:
+    """Where ``operations.yaml`` says that partitions, quarantine and datasets live."""
+    return open_storage(load_operations(paths.operations).storage.data, paths)
+
+
+def _folder(table: str) -> str:
+    return table if table.startswith(PREDICTIONS) else f"{PARTITIONS}/{table}"
+
+
+def _made_by(table: str, day: date) -> str:
+    return f"ml score --date {day}" if table.startswith(PREDICTIONS) else f"ml ingest --date {day}"

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Exit, ProjectError
+from ..files import sha256
 from ..spec import ModelContract
 
 if TYPE_CHECKING:
@@ -31,11 +32,6 @@ PROOF = "extra_files/proof.json"
 TRANSFORM = Path(__file__).parent.parent / "transform"
 NOT_OURS = {"registered_model_meta"}
 """Written by MLflow into whatever it downloads; not part of what was registered."""
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digests(folder: Path) -> dict[str, str]:
