@@ -170,6 +170,7 @@ FREEZE = ("dataset", "--config", "configs/smoke.yaml")
         (FREEZE, "--output configs", "expected a file, and that is a folder"),
         (("gate", "1"), "--markdown configs", "expected a file, and that is a folder"),
         (("gate", "1"), "--markdown uv.lock/gate.md", "expected a folder at uv.lock, and that is a file"),
+        (("status",), "--html configs", "expected a file, and that is a folder"),
         (("card", "1"), "--output configs", "expected a file, and that is a folder"),
         (("card", "1"), "--output uv.lock/card.md", "expected a folder at uv.lock, and that is a file"),
     ],
