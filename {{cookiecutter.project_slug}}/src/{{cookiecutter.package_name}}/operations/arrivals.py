@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
+from typing import TYPE_CHECKING
 
 from ..config import DailyConfig
-from ..data.store import Store
+
+if TYPE_CHECKING:  # `ml status` asks for the deadline, and cannot wait for polars
+    from ..data.store import Store
 
 WEEKS = 8
 """Long enough for a median of each weekday, short enough to follow a trend."""
