@@ -16,11 +16,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-<<<<<<< HEAD
-from conftest import STAND_INS, Project, commit, git, run_in_ci
-=======
-from conftest import ROOT, Project, commit, free_port, git, run
->>>>>>> h4
+from conftest import STAND_INS, Project, commit, free_port, git, run_in_ci
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import console
-<<<<<<< HEAD
-from .root import EVERY_DAY, Day, Json, app, written
-=======
 from .daily import wanted_day
-from .root import EVERY_DAY, Day, Json, app
->>>>>>> h3
+from .root import EVERY_DAY, Day, Json, app, written
 
 if TYPE_CHECKING:
     from ..operations.status import Status

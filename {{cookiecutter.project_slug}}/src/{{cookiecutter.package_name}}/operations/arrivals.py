@@ -20,10 +20,10 @@ FEWEST = 4
 SHARE, SPREADS = 0.2, 5.0
 """A day is partial when it lacks a fifth of the normal, and five robust standard deviations of what days do here."""
 SPREAD = 1.4826 * 1.1
-"""Median distance to standard deviation: 1.4826 for normal counts, and a tenth for eight counts around their own median.
+"""Median distance to standard deviation: 1.4826 for normal counts, a tenth more for eight counts around their median.
 
 With all this, 60 simulated years of independent normal counts were called partial 0 times where a day's standard
-deviation is 2 or 5%, and less than 0.1 times a year at 10 to 20%; with heavy tails (t with 4 degrees) 1 to 1.5 times."""
+deviation is 2 or 5%, and less than 0.1 times a year at 10 to 20%; with heavy tails (t, 4 degrees) 1 to 1.5 times."""
 
 
 def over(day: date) -> datetime:
