@@ -9,7 +9,7 @@ import typer
 
 from .. import console
 from .daily import wanted_day
-from .root import EVERY_DAY, Day, Json, app
+from .root import EVERY_DAY, Day, Json, app, written
 
 if TYPE_CHECKING:
     from ..operations.status import Status
@@ -24,9 +24,7 @@ def status(
     count: Annotated[
         int | None, typer.Option("--days", min=1, max=366, metavar="N", help="A strip of so many days.")
     ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write it there as a page with plots.")
-    ] = None,
+    html: Annotated[Path | None, written("--html", "FILE", "Write it there as a page with plots.")] = None,
     json: Json = False,
 ) -> None:
     """Did the day go fine? The verdict comes first; yesterday unless told otherwise. Exit 0 when it did, 1 if not.
