@@ -23,7 +23,18 @@ TITLES = {
     "TRAIN003": "a challenger waits for a person",
     "RUN001": "the run broke off",
     "RUN002": "storage or registry does not answer",
+    "RUN003": "the day was not run",
+    "RUN004": "a record that cannot be read",
 }
+NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
+    "DATA002": "ml ingest --date {day}",
+    "SCORE001": "ml versions",
+    "SCORE002": "ml verify {version}",
+    "TRAIN001": "ml train --config {config}",
+    "TRAIN002": "ml versions",
+    "TRAIN003": "ml versions",
+}
+"""What to type first; the runbook says what comes before and after it."""
 
 
 def heading(code: str) -> str:

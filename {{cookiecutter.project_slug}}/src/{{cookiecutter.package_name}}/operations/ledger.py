@@ -1,7 +1,7 @@
 """What each run did: one record a pipeline and day, a JSON file that a person reads too.
 
-A record is replaced as a whole after every step, so that a run that is killed leaves how far it came: an attempt without
-an end. The next run closes that attempt as ``interrupted``.
+A record is replaced as a whole after every step, so that a run that is killed leaves how far it came: an attempt
+without an end. The next run closes that attempt as ``interrupted``.
 """
 
 from __future__ import annotations

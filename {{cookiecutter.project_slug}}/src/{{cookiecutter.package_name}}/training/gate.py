@@ -98,7 +98,7 @@ def run(
 
 
 def _refusal(scorer: Scorer) -> str:
-    """What its proof refuses a version for, nothing when it holds. Raises ProjectError for damage, a column, a crash."""
+    """What its proof refuses a version for, nothing when it holds. Raises ProjectError for damage and crashes."""
     try:
         scorer.ready()
     except ProjectError as refused:
