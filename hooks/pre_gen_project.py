@@ -43,7 +43,7 @@ importlib-metadata iniconfig ipykernel ipython ipython-pygments-lexers iterative
 jinja2 jmespath joblib jsonschema jsonschema-specifications jupyter-client jupyter-core kingfisher-bin
 kiwisolver kombu license-expression mako markdown-it-py markupsafe matplotlib matplotlib-inline mdurl mlflow
 mlflow-skinny mlflow-tracing moto msgpack multidict narwhals nbclient nbformat nbstripout nest-asyncio2
-networkx nodeenv numpy omegaconf opentelemetry-api opentelemetry-proto opentelemetry-sdk
+networkx nodeenv numpy obstore omegaconf opentelemetry-api opentelemetry-proto opentelemetry-sdk
 opentelemetry-semantic-conventions orjson packageurl-python packaging pandas parso pathspec pexpect pillow pip
 pip-api pip-audit pip-requirements-parser platformdirs pluggy polars polars-runtime-32 pre-commit
 pre-commit-hooks prettytable prompt-toolkit propcache protobuf psutil ptyprocess pure-eval py-partiql-parser

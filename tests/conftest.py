@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from surroundings import surroundings
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+RUNNER = ROOT / "scripts" / "run_workflow.py"
+STAND_INS = ROOT / "tests" / "stand_ins"
 SPEC: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 PROMPTS = [name for name in SPEC if not name.startswith("_")]
 FORTY = "a-project-whose-name-has-forty-letters-x"
@@ -66,6 +68,32 @@ def run(
             f"`{' '.join(command)}` left with {done.returncode} in {cwd}:\n{done.stdout}", pytrace=False
         )
     return done
+
+
+def run_in_ci(
+    project: Project,
+    name: str,
+    values: Mapping[str, str] | None = None,
+    *,
+    job: str = "",
+    stand_in: Path | Sequence[Path] = (),
+    state: Path | None = None,
+    check: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run a workflow's `run:` steps on what is committed; ``values`` are what its expressions have on GitHub.
+
+    ``stand_in`` plays the program of its name, or several do; those in STAND_INS keep what they were asked in ``state``.
+    """
+    options = [word for key, value in (values or {}).items() for word in ("--set", f"{key}={value}")]
+    options += ["--job", job] if job else []
+    programs = [stand_in] if isinstance(stand_in, Path) else stand_in
+    options += [word for one in programs for word in ("--stand-in", f"{one.name}={one}")]
+    env = {}
+    if state:
+        state.mkdir(exist_ok=True)
+        env = {"STAND_INS": str(state)}
+    command = [sys.executable, str(RUNNER), str(project.path), name, *options]
+    return run(*command, cwd=ROOT, env=env, check=check)
 
 
 def known(answers: Mapping[str, str]) -> dict[str, str]:

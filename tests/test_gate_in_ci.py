@@ -16,15 +16,13 @@ from pathlib import Path
 
 import pytest
 import run_workflow
-from conftest import FORTY, ROOT, Project, commit, git, run
+from conftest import FORTY, STAND_INS, Project, commit, git, run_in_ci
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="the runner is for steps written for bash on Linux"),
 ]
-RUNNER = ROOT / "scripts" / "run_workflow.py"
-GH = ROOT / "tests" / "stand_ins" / "gh"
-OWN_BRANCH = "github.event.pull_request.head.repo.full_name == github.repository=true"
+OWN_BRANCH = "github.event.pull_request.head.repo.full_name == github.repository"
 
 
 def edit(project: Project, name: str, old: str, new: str) -> None:
@@ -37,20 +35,15 @@ def pull_request(
     project: Project, state: Path, job: str = "", **given: str
 ) -> subprocess.CompletedProcess[str]:
     """ci.yml on what is committed, against the commit before; other values replace these."""
-    state.mkdir(exist_ok=True)
     values = {
         "github.event_name": "pull_request",
         "github.event.pull_request.base.sha": git(project, "rev-parse", "HEAD~1").strip(),
         "github.event.pull_request.number": "7",
         "github.repository": "example-org/parcel-eta",
         "github.token": "stand-in",
+        OWN_BRANCH: "true",
     } | given
-    words = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-    words += ["--set", OWN_BRANCH, "--stand-in", f"gh={GH}"] + (["--job", job] if job else [])
-    env = {"STAND_INS": str(state)}
-    return run(
-        sys.executable, str(RUNNER), str(project.path), "ci.yml", *words, cwd=ROOT, env=env, check=False
-    )
+    return run_in_ci(project, "ci.yml", values, job=job, stand_in=STAND_INS / "gh", state=state)
 
 
 def comments(state: Path) -> list[str]:

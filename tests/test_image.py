@@ -15,10 +15,10 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
-from conftest import ROOT, TEMPLATE, Project, commit, run
+from conftest import ROOT, STAND_INS, TEMPLATE, Project, commit, run, run_in_ci
 
 DOCKERFILE = TEMPLATE / "deploy" / "Dockerfile"
-STAND_IN = ROOT / "tests" / "stand_ins" / "docker"
+STAND_IN = STAND_INS / "docker"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="an image is made on Linux")
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -56,7 +56,6 @@ def test_the_dockerfile_is_clean(tmp_path: Path):
 
 def release(project: Project, state: Path, *told: str) -> subprocess.CompletedProcess[str]:
     """Run release.yml for `smoke/1` as GitHub would; ``told`` comes first."""
-    state.mkdir(exist_ok=True)
     values = {
         "inputs.version": "smoke/1",
         "secrets.MLFLOW_TRACKING_URI": f"sqlite:///{project.path}/var/registry/mlflow.db",
@@ -67,13 +66,7 @@ def release(project: Project, state: Path, *told: str) -> subprocess.CompletedPr
         "github.sha": REVISION,
     }
     values |= dict(pair.split("=", 1) for pair in told)
-    options = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-    script = str(ROOT / "scripts" / "run_workflow.py")
-    options += ["--stand-in", f"docker={STAND_IN}"]
-    return run(
-        sys.executable, script, str(project.path), "release.yml", *options,
-        cwd=ROOT, env={"STAND_INS": str(state)}, check=False,
-    )  # fmt: skip
+    return run_in_ci(project, "release.yml", values, stand_in=STAND_IN, state=state)
 
 
 def calls(state: Path) -> list[list[str]]:

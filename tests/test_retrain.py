@@ -16,19 +16,16 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from conftest import ROOT, Project, commit, free_port, git, run
+from conftest import STAND_INS, Project, commit, free_port, git, run_in_ci
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="the runner is for steps written for bash on Linux"),
 ]
-RUNNER = ROOT / "scripts" / "run_workflow.py"
-GH = ROOT / "tests" / "stand_ins" / "gh"
 
 
 def retrain(project: Project, state: Path, event: str, registry: str = "", day: str = "") -> str:
     """retrain.yml on what is committed; what it printed."""
-    state.mkdir(exist_ok=True)
     values = {
         "github.event_name": event,
         "github.sha": git(project, "rev-parse", "HEAD").strip(),
@@ -39,17 +36,8 @@ def retrain(project: Project, state: Path, event: str, registry: str = "", day: 
         "secrets.AWS_ACCESS_KEY_ID": "",
         "secrets.AWS_SECRET_ACCESS_KEY": "",
     }
-    words = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-    command = [
-        sys.executable,
-        str(RUNNER),
-        str(project.path),
-        "retrain.yml",
-        *words,
-        "--stand-in",
-        f"gh={GH}",
-    ]
-    return run(*command, cwd=ROOT, env={"STAND_INS": str(state)}).stdout
+    gh = STAND_INS / "gh"
+    return run_in_ci(project, "retrain.yml", values, stand_in=gh, state=state, check=True).stdout
 
 
 def pulls(state: Path) -> list[dict[str, str]]:

@@ -15,12 +15,11 @@ from typing import Any
 import bump
 import pytest
 import run_workflow
-from conftest import ROOT, Bake, Project, git, run
+from conftest import ROOT, Bake, Project, git, run, run_in_ci
 from run_workflow import parse
 
 OWN = {"actions/attest", "actions/upload-artifact"}  # pinned in a project only
 PINNED = re.compile(r"^\s*(- )?uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$")
-RUNNER = ROOT / "scripts" / "run_workflow.py"
 
 
 @pytest.fixture(params=["the template", "a project"])
@@ -188,7 +187,7 @@ def in_repository(folder: Path, workflow: str) -> Project:
 @pytest.mark.skipif(sys.platform == "win32", reason="the runner is for steps written for bash on Linux")
 def test_the_runner_runs_steps_as_ci_does(tmp_path: Path):
     project = in_repository(tmp_path, STEPS)
-    done = run(sys.executable, str(RUNNER), str(project.path), cwd=tmp_path, check=False)
+    done = run_in_ci(project, "ci.yml")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "skipped  first / actions/checkout@v7  (uses actions/checkout@v7)",
@@ -275,20 +274,18 @@ jobs:
 @pytest.mark.skipif(sys.platform == "win32", reason="the runner is for steps written for bash on Linux")
 def test_the_runner_hands_outputs_on_and_believes_only_what_it_was_told(tmp_path: Path):
     project = in_repository(tmp_path / "project", HANDED_ON)
-    gh = tmp_path / "stand-in"
+    gh = tmp_path / "gh"
     gh.write_text('#!/bin/sh\necho "gh was asked: $* with $TOKEN"\n')
-    told = [
-        "github.event_name=pull_request",
-        "github.ref_name=feature",
-        "vars.SHARED=",
-        "secrets.TOKEN=made up",
-    ]
-    told += ["vars.A == 'x' || vars.B == 'y'=false"]
-    options = [word for value in told for word in ("--set", value)] + ["--stand-in", f"gh={gh}"]
-    command = [sys.executable, str(RUNNER), str(project.path), "ci.yml", *options]
-    assert "not a program" in run(*command, cwd=tmp_path, check=False).stdout
+    told = {
+        "github.event_name": "pull_request",
+        "github.ref_name": "feature",
+        "vars.SHARED": "",
+        "secrets.TOKEN": "made up",
+        "vars.A == 'x' || vars.B == 'y'": "false",
+    }
+    assert "not a program" in run_in_ci(project, "ci.yml", told, stand_in=gh).stdout
     gh.chmod(0o755)
-    done = run(*command, cwd=tmp_path, check=False)
+    done = run_in_ci(project, "ci.yml", told, stand_in=gh)
     assert done.returncode == 5
     assert [line for line in done.stdout.splitlines() if not line.startswith(("run ", "ok "))] == [
         "stand-in gh",

@@ -164,6 +164,20 @@ def _trained(_ingested: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     return made
 
 
+@pytest.fixture(scope="session")
+def _promoted(_trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = _trained.copy(tmp_path_factory.mktemp("promoted") / "project")
+    ran = made.overrule("1")
+    assert ran.code == 0, ran.err
+    return made
+
+
+@pytest.fixture
+def promoted(_promoted: Project, tmp_path: Path) -> Project:
+    """A project whose champion is hours/1, yours to break: what the daily run needs."""
+    return _promoted.copy(tmp_path / "project")
+
+
 @pytest.fixture
 def ingested(_ingested: Project, tmp_path: Path) -> Project:
     """A project with 19 days of data, yours to break."""

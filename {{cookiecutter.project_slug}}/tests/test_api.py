@@ -31,7 +31,7 @@ from {{cookiecutter.package_name}}.model.version import ModelVersion
 from {{cookiecutter.package_name}}.serving import worker
 from {{cookiecutter.package_name}}.serving.app import create_app
 from {{cookiecutter.package_name}}.serving.pointer import Pointer
-from {{cookiecutter.package_name}}.serving.serve import bind
+from {{cookiecutter.package_name}}.serving.serve import bind, serve
 from {{cookiecutter.package_name}}.serving.shelf import Shelf
 from {{cookiecutter.package_name}}.serving.worker import open_placed
 from {{cookiecutter.package_name}}.training import champion, tracking
@@ -361,6 +361,27 @@ def test_a_port_that_is_taken_is_said_plainly(project: Project) -> None:
     assert ran.code == 2 and "cannot listen on 127.0.0.1" in ran.err and "--port 0" in ran.err
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_an_ipv6_address_stands_in_brackets(project: Project) -> None:
+    class Listening(Exception):
+        pass
+
+    def ready(address: str) -> None:
+        raise Listening(address)
+
+    def listen(port: int) -> None:
+        operations = load_operations(project.paths.operations)
+        serve(project.paths, operations, version=None, host="::1", port=port, ready=ready)
+
+    with pytest.raises(Listening, match=r"^http://\[::1\]:[0-9]+$"):
+        listen(0)
+    with (
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as taken,
+        pytest.raises(ProjectError, match=r"cannot listen on \[::1\]:[0-9]+: "),
+    ):
+        listen(taken.getsockname()[1])
+
+
 def test_serving_a_version_that_does_not_exist_fails_at_once(trained: Project) -> None:
     ran = trained.ml("serve", "--version", "9", "--port", "0")
     assert ran.code == 2 and "there is no version hours/9" in ran.err
@@ -518,6 +539,7 @@ def test_a_server_on_an_mlflow_server_follows_it_over_http(ingested: Project, mo
         operations = load_operations(ingested.paths.operations)
         pointer = Pointer(ingested.paths, operations)
         assert pointer.champion("hours") is None and pointer.facts(VersionId("hours", 1)) is None
+        assert pointer.moves("hours") == []
         ran = ingested.ml("train", "--config", "configs/hours.yaml", "--json")
         assert ran.code == 0, ran.err
         assert ran.json["version"] == "hours/1", "JSON and nothing else, whatever MLflow has to say of its server"
@@ -526,12 +548,13 @@ def test_a_server_on_an_mlflow_server_follows_it_over_http(ingested: Project, mo
         assert ran.code == 0, ran.err
         assert pointer.champion("hours") == VersionId("hours", 1)
         assert pointer.facts(VersionId("hours", 1)) == Registry(ingested.paths).facts(VersionId("hours", 1))
+        assert [(move["verb"], move["version"], move["why"]) for move in pointer.moves("hours")] == [
+            ("promote", 1, "a test")
+        ]
         with server(ingested, MLFLOW_TRACKING_URI=uri) as (address, _):
             wait_for(address, "hours/1")
             os.killpg(mlflow.pid, signal.SIGKILL)
-            example = artefact.ModelContract.model_validate_json(
-                (ingested.paths.serving / "hours/1" / artefact.FOLDER / artefact.CONTRACT).read_bytes()
-            )
+            example = artefact.contract(ingested.paths.serving / "hours/1" / artefact.FOLDER)
             row = {column.name: column.example for column in example.columns}
             assert httpx.post(f"{address}/predict", json=row).status_code == 200, "it serves on without the registry"
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -81,7 +80,7 @@ def test_the_verdict_of_the_gate_is_in_it(trained: Project) -> None:
         "window": ["2026-05-22", "2026-05-28"],
         "checks": [{"code": "GATE001", "title": "metric", "outcome": "ok", "said": "better | by 0.1"}],
     }
-    Registry(trained.paths).remember(VersionId("hours", 1), GATE, json.dumps(said))
+    Registry(trained.paths).remember(VersionId("hours", 1), GATE, said)
     text = trained.ml("card", "1").out
     assert "**PASS** against hours/7, on 14,000 rows of 2026-05-22 to 2026-05-28" in text
     assert r"| GATE001 metric | ok | better \| by 0.1 |" in text and "Not gated yet" not in text

@@ -28,8 +28,8 @@ STARTS = {
     "evaluate": ("training/reporting",),
 }
 """Where the work of each stage begins."""
-PLUMBING = {"clock", "errors", "files", "model/id", "paths", "programs"}
-PLUMBING |= {"storage", "storage/address", "storage/bucket", "storage/folder", "storage/storage"}
+PLUMBING = {"clock", "errors", "files", "model/id", "paths", "programs", "typed_yaml"}
+PLUMBING |= {"storage"} | {f"storage/{name}" for name in ("address", "bucket", "folder", "lease", "objects", "storage")}
 """They say where, when and what went wrong, and never what is written."""
 SILENT = {
     "dataset": {"data/violations"},  # the words of a refusal

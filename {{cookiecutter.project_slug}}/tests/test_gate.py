@@ -211,12 +211,14 @@ def shifted(source: Path, folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_prediction_that_moves_under_this_lock_is_refused_with_how_far(placed: Project, tmp_path: Path) -> None:
-    from {{cookiecutter.package_name}}.training.gate import _replayed
+    from {{cookiecutter.package_name}}.training.gate import _refusal
 
-    moved = Contender("base", shifted(contender(placed).folder, tmp_path / "moved"), {}, "another python")
-    said = _replayed(moved, two_rows(tmp_path), RULES, "ab" * 32)
+    good, rows = contender(placed).folder, two_rows(tmp_path)
+    with Scorer("base", shifted(good, tmp_path / "moved"), rows) as scorer:
+        said = checks.moved(_refusal(scorer), RULES, "ab" * 32)
     assert said.outcome == "failed" and "1 of" in said.said and "most by 0.5" in said.said
-    assert _replayed(replace(moved, python=sys.executable), two_rows(tmp_path), RULES, "").outcome == "ok"
+    with Scorer("base", good, rows) as scorer, pytest.raises(ProjectError, match="no longer have"):
+        _refusal(scorer)
 
 
 def retrained(project: Project, **replaced: str) -> str:

@@ -339,7 +339,7 @@ def test_every_estimator_scores_as_its_own_predict_does(
     kind: Any, short: bool, shared_trained: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Linear regressions take a short cut past scikit-learn's checks; what is no plain product must not."""
-    contract = artefact.ModelContract.model_validate_json((stored(shared_trained) / artefact.CONTRACT).read_bytes())
+    contract = artefact.contract(stored(shared_trained))
     rng = np.random.default_rng(5)
     matrix = rng.normal(size=(500, 6))
     estimator = kind().fit(matrix, np.exp(matrix[:, 0]) + rng.random(500))

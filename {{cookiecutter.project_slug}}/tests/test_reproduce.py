@@ -153,7 +153,7 @@ def test_a_python_that_is_not_here_is_exit_4_and_code_that_does_not_train_is_exi
     assert ran.code == 1 and "does not train any more" in ran.err and "Traceback" not in ran.err
     registry = Registry(committed.paths)
     facts = facts_of(committed) | {"python": "3.99"}
-    registry.remember(VersionId("hours", 2), "facts", json.dumps(facts))
+    registry.remember(VersionId("hours", 2), "facts", facts)
     ran = committed.ml("reproduce", "2")
     assert ran.code == 4 and "cannot be installed for Python 3.99" in ran.err and "Traceback" not in ran.err
 

@@ -38,3 +38,29 @@ class ProjectError(Exception):
 def lacking(error: ModuleNotFoundError) -> ProjectError:
     """A library that is not in this environment, such as MLflow in one that was made to serve only."""
     return ProjectError(f"{error.name} is not installed here", hint="uv sync brings everything that is in the lock")
+
+
+REGISTRY = ("mlflow", "sqlalchemy", "sqlite3")
+"""Where the errors of a registry that breaks off come from; by name, for importing MLflow takes seconds."""
+
+
+def plain(raised: Exception) -> ProjectError | None:
+    """What a person can mend, in their words: a disk that is full, a library that lacks, a registry that breaks off.
+
+    None for a mistake of the program, which deserves its traceback.
+    """
+    if isinstance(raised, ProjectError):
+        return raised
+    if isinstance(raised, ModuleNotFoundError):
+        return lacking(raised)
+    if type(raised).__module__.partition(".")[0] in REGISTRY:
+        said = str(raised).strip().splitlines() or [type(raised).__name__]
+        return ProjectError(f"the registry said no: {said[0]}", hint="retry when it is back", exit=Exit.UNAVAILABLE)
+    if not isinstance(raised, OSError):
+        return None
+    where = raised.filename
+    return ProjectError(
+        f"the storage said no{f' at {where}' if where else ''}: {raised.strerror or raised}",
+        hint="nothing was half-written; free space or mend the rights, then run the same command again",
+        exit=Exit.UNAVAILABLE,
+    )

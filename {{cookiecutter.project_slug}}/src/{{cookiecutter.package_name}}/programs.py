@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 from collections.abc import Collection, Sequence
@@ -38,6 +39,14 @@ def program(
         )
     except OSError as error:
         return CompletedProcess(command, 127, "", f"{command[0]}: {error.strerror}")
+
+
+def user() -> str:
+    """The user's name; a container may run as a number that has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def git(folder: Path, *words: str) -> CompletedProcess[str]:

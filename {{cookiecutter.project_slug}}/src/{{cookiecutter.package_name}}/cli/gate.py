@@ -10,11 +10,10 @@ import typer
 from .. import console, files
 from ..errors import ProjectError
 from ..training.verdict import not_run
-from .models import named, open_registry
-from .root import EVERY_DAY, MODELS, Day, Json, app
+from .models import meant, named, open_registry
+from .root import EVERY_DAY, MODELS, Day, Json, app, written
 
 if TYPE_CHECKING:
-    from ..model.id import VersionId
     from ..training.verdict import GateReport
 
 STYLES = {"PASS": "bold green", "FIRST": "bold green"}
@@ -35,9 +34,7 @@ def gate(
         Path | None, typer.Option("--config", metavar="FILE", help="With --base: the config that both train.")
     ] = None,
     day: Day = None,
-    markdown: Annotated[
-        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the report there too, as Markdown.")
-    ] = None,
+    markdown: Annotated[Path | None, written("--markdown", "FILE", "Write the report there too, as Markdown.")] = None,
     json: Json = False,
 ) -> None:
     """Challenger against champion on the same rows: PASS, FAIL, INCONCLUSIVE, FIRST or NOT RUN.
@@ -58,7 +55,7 @@ def gate(
                 said = of_checkout(config, base, find(), as_of=as_of, now=now(), report=report)
             following = [] if said.exit else ["git push"]
         elif version is not None and base is None and config is None:
-            challenger, other = _meant(version), _meant(against) if against else None
+            challenger, other = meant(version), meant(against) if against else None
             from ..training.contest import of_version
 
             registry, _ = open_registry()
@@ -85,11 +82,6 @@ def gate(
         _show(said)
         console.following(*following)
     raise typer.Exit(int(said.exit))
-
-
-def _meant(text: str) -> VersionId | Path:
-    """A folder that holds a trained version, or the ID of a registered one."""
-    return Path(text) if (Path(text) / "facts.json").is_file() else named(text)
 
 
 def _show(said: GateReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -131,6 +132,14 @@ def named(version: str, model: str | None = None) -> Any:
     from ..paths import find
 
     return parse(version, model or load_operations(find().operations).model)
+
+
+def meant(text: str) -> Any:
+    """A folder (Path) that holds a trained version, or the ID of a registered one."""
+    from ..model.artefact import FACTS
+
+    folder = Path(text)
+    return folder if (folder / FACTS).is_file() else named(text)
 
 
 def open_registry() -> Any:

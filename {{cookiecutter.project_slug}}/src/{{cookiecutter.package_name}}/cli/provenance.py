@@ -11,8 +11,8 @@ import typer
 from .. import console, files
 from ..errors import Exit, ProjectError
 from ..paths import find
-from .models import named, open_registry
-from .root import MODELS, Json, app
+from .models import meant, named, open_registry
+from .root import MODELS, Json, app, written
 
 if TYPE_CHECKING:
     from ..training.reproduce import Reproduction
@@ -41,7 +41,7 @@ def reproduce(version: str, json: Json = False) -> None:
 @app.command(rich_help_panel=MODELS)
 def card(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Or the folder that ml train --output wrote.")],
-    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write it there.")] = None,
+    output: Annotated[Path | None, written("--output", "FILE", "Write it there.")] = None,
     json: Json = False,
 ) -> None:
     """Print the model card of a version: data, features, metrics, slices, verdict, limits, owner.
@@ -49,14 +49,12 @@ def card(
     What people add stands in docs/model_card_notes_MODEL.md. Exit 1 when the card would not be complete.
     Example: ml card 3 --output docs/model_card.md
     """
-    from ..model import artefact
+    wanted = meant(version)
     from ..training import card as cards
 
-    folder = Path(version)
-    if (folder / artefact.FACTS).is_file():
-        sources = cards.of_folder(folder, find())
+    if isinstance(wanted, Path):
+        sources = cards.of_folder(wanted, find())
     else:
-        wanted = named(version)
         registry, _ = open_registry()
         with console.working(f"read {wanted}"):
             sources = cards.of_version(registry, wanted)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from .. import console
-from ..errors import Exit, ProjectError, lacking
+from ..errors import ProjectError, plain
 
 machine = ContextVar("machine", default=False)
 UsageError = typer.BadParameter.__bases__[0]
 """An option that does not exist, a day that is none: what Typer itself refuses. It does not export the class."""
-
-
-REGISTRY = ("mlflow", "sqlalchemy", "sqlite3")
-"""Where the errors of a registry that breaks off come from; by name, for importing MLflow takes seconds."""
 
 
 def as_json(error: ProjectError) -> dict[str, Any]:
@@ -28,27 +25,9 @@ def as_json(error: ProjectError) -> dict[str, Any]:
 
 
 def _plain(raised: Exception) -> ProjectError | None:
-    """What a person can mend, in their words: a disk that is full, a library that lacks, a registry that breaks off.
-
-    None for a mistake of the program, which deserves its traceback.
-    """
-    if isinstance(raised, ProjectError):
-        return raised
-    if isinstance(raised, ModuleNotFoundError):
-        return lacking(raised)
     if isinstance(raised, UsageError):
         return ProjectError(raised.format_message(), hint="ml --help")
-    if type(raised).__module__.partition(".")[0] in REGISTRY:
-        said = str(raised).strip().splitlines() or [type(raised).__name__]
-        return ProjectError(f"the registry said no: {said[0]}", hint="retry when it is back", exit=Exit.UNAVAILABLE)
-    if not isinstance(raised, OSError):
-        return None
-    where = raised.filename
-    return ProjectError(
-        f"the storage said no{f' at {where}' if where else ''}: {raised.strerror or raised}",
-        hint="nothing was half-written; free space or mend the rights, then run the same command again",
-        exit=Exit.UNAVAILABLE,
-    )
+    return plain(raised)
 
 
 class Verbs(TyperGroup):
@@ -91,14 +70,59 @@ EVERY_DAY = "Every day"
 MODELS = "Models"
 
 
+EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
+"""Days that a date may name. Outside is a slip, and a window that begins before year 1 is no date at all."""
+
+
+def day_option(flag: str, help: str) -> Any:
+    """An option that names a day; one that nobody means is refused."""
+
+    def check(day: datetime | None) -> datetime | None:
+        if day is not None and not EARLIEST <= day.date() <= LATEST:
+            raise ProjectError(
+                f"{flag} {day.date()}: expected a day from {EARLIEST} to {LATEST}", hint=f"{flag} 2026-05-31"
+            )
+        return day
+
+    return typer.Option(flag, formats=["%Y-%m-%d"], metavar="DAY", help=help, callback=check)
+
+
+def written(flag: str, metavar: str, help: str) -> Any:
+    """An option that names what a verb writes, a FILE or a FOLDER. What cannot be one is refused before the work."""
+
+    def check(path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        if metavar == "FILE" and path.is_dir():
+            raise ProjectError(f"{flag} {path}: expected a file, and that is a folder", hint=f"{flag} {path}/NAME")
+        for folder in path.parents if metavar == "FILE" else (path, *path.parents):
+            if folder.exists() and not folder.is_dir():
+                raise ProjectError(
+                    f"{flag} {path}: expected a folder at {folder}, and that is a file", hint="another name"
+                )
+        return path
+
+    return typer.Option(flag, metavar=metavar, help=help, callback=check)
+
+
+LONGEST = 500
+"""Characters of a reason: a few sentences, and well below what a registry's tag holds."""
+
+
+def _brief(why: str) -> str:
+    if len(why) > LONGEST:
+        raise ProjectError(
+            f"--reason has {len(why):,} characters: expected at most {LONGEST}", hint="say where the rest is written"
+        )
+    return why
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Day = Annotated[
-    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], metavar="DAY", help="The day, as 2026-05-31.")
-]
+Day = Annotated[datetime | None, day_option("--date", "The day, as 2026-05-31.")]
 Model = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="Another model than the one operations.yaml names.")
 ]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.", callback=_brief)]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -111,8 +111,8 @@ def build(
 
     rows = pl.concat(frames[contract.rows.name])
     if isinstance(contract.labels, Table):
-        rows = _join(rows, pl.concat(frames[contract.labels.name]), contract.labels, _label_columns(contract))
-    labels = _label_columns(contract)
+        rows = _join(rows, pl.concat(frames[contract.labels.name]), contract.labels, label_columns(contract))
+    labels = label_columns(contract)
     unlabelled = rows.filter(pl.all_horizontal(pl.col(name).is_null() for name in labels)).height
     if unlabelled > config.unlabelled_share * rows.height:
         raise ProjectError(
@@ -140,7 +140,7 @@ def build(
     return _freeze(rows, origin, store.storage)
 
 
-def _label_columns(contract: Contract) -> list[str]:
+def label_columns(contract: Contract) -> list[str]:
     if not isinstance(contract.labels, Table):
         return list(contract.labels)
     key = contract.labels.schema.primary_key()

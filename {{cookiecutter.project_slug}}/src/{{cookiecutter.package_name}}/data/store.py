@@ -53,11 +53,11 @@ class Store:
         self.storage = open_data(paths)
 
     def manifest_key(self, table: str, day: date) -> str:
-        return f"{PARTITIONS}/{table}/{day}.json"
+        return f"{_folder(table)}/{day}.json"
 
     def write(self, table: str, day: date, frame: pl.DataFrame, **about: Any) -> Manifest:
         """Make ``frame`` the partition of ``day`` in place of what was there. ``about``: the manifest's other facts."""
-        folder = f"{PARTITIONS}/{table}"
+        folder = _folder(table)
         with self.storage.alone_in(folder, table.replace("/", "-")), self.storage.draft(folder) as draft:
             save(frame, draft)
             digest = files.sha256(draft)
@@ -70,6 +70,10 @@ class Store:
                 if name.startswith(f"{day}-") and name.endswith(".parquet") and name != manifest.file:
                     self.storage.remove(f"{folder}/{name}")
         return manifest
+
+    def where(self, manifest: Manifest) -> str:
+        """The address of a partition's data, for people."""
+        return self.storage.where(f"{_folder(manifest.table)}/{manifest.file}")
 
     def manifest(self, table: str, day: date) -> Manifest | None:
         """The manifest of a partition, None where there is none. Raises ProjectError for one that cannot be read."""
@@ -104,7 +108,7 @@ class Store:
         manifest = self.manifest(table, day)
         if manifest is None:
             raise ProjectError(f"no partition {table} {day}", hint=_made_by(table, day), exit=Exit.UNAVAILABLE)
-        key = f"{PARTITIONS}/{table}/{manifest.file}"
+        key = f"{_folder(table)}/{manifest.file}"
         try:
             path = stack.enter_context(self.storage.file(key))
             found = files.sha256(path)
@@ -124,7 +128,7 @@ class Store:
     def days(self, table: str) -> list[date]:
         """Days that have a partition, oldest first."""
         days = []
-        for name in self.storage.names(f"{PARTITIONS}/{table}"):
+        for name in self.storage.names(_folder(table)):
             if len(name) == len("2026-05-31.json") and name.endswith(".json"):
                 with suppress(ValueError):  # a stray file that is no day
                     days.append(date.fromisoformat(name.removesuffix(".json")))
@@ -143,6 +147,10 @@ def save(frame: pl.DataFrame, path: Path) -> None:
 def open_data(paths: Paths) -> Storage:
     """Where ``operations.yaml`` says that partitions, quarantine and datasets live."""
     return open_storage(load_operations(paths.operations).storage.data, paths)
+
+
+def _folder(table: str) -> str:
+    return table if table.startswith(PREDICTIONS) else f"{PARTITIONS}/{table}"
 
 
 def _made_by(table: str, day: date) -> str:

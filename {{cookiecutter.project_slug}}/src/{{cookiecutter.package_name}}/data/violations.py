@@ -64,6 +64,11 @@ class ContractViolated(ProjectError):
             violations,
         )
 
+    @property
+    def stale(self) -> bool:
+        """Whether the delivery is that of another day again."""
+        return any(violation.rule == "stale" for violation in self.violations)
+
     def report(self) -> dict[str, Any]:
         return {
             "table": self.table,

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Exit, ProjectError
 from ..files import sha256
 from ..spec import ModelContract
-from .id import VersionId
-from .version import ModelVersion
+
+if TYPE_CHECKING:
+    from .version import ModelVersion
 
 FOLDER, FACTS = "artefact", "facts.json"
 """A placed version: its files, and what the registry recorded of it."""
@@ -59,11 +60,6 @@ def check(folder: Path, recorded: Mapping[str, str]) -> None:
             "artefact refused before loading: " + "; ".join(problems),
             hint="the files changed after registration: remove this copy and fetch it again, or restore the registry",
         )
-
-
-def read_facts(tag: str, version: VersionId, registered: str) -> dict[str, Any]:
-    """The registry's record of a version, with the names it goes by. The record is the trust root."""
-    return json.loads(tag) | {"version": str(version), "registered": registered}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -138,12 +134,19 @@ def import_transform(folder: Path) -> ModuleType:
     return module
 
 
+def contract(folder: Path) -> ModelContract:
+    """What the version in ``folder`` was trained under, whatever contract.py says today."""
+    return ModelContract.model_validate_json((folder / CONTRACT).read_bytes())
+
+
 def load(folder: Path, facts: Mapping[str, Any]) -> ModelVersion:
     """The version in ``folder``; ``facts`` are what the registry recorded of it.
 
     In this order: sha256 of every file, Python's minor version, the transform's source, and only then the pickle.
     Raises ProjectError (exit 1) naming what did not hold. The proof is not replayed here.
     """
+    from .version import ModelVersion  # with scikit-learn: who only looks at a folder does not wait for it
+
     check(folder, facts["files"])
     running = ".".join(platform.python_version_tuple()[:2])
     if facts["python"] != running:
@@ -151,7 +154,7 @@ def load(folder: Path, facts: Mapping[str, Any]) -> ModelVersion:
             f"artefact refused before loading: trained under Python {facts['python']}, this is Python {running}",
             hint=f"serve it under Python {facts['python']}, or train a new version here",
         )
-    contract = ModelContract.model_validate_json((folder / CONTRACT).read_bytes())
+    declared = contract(folder)
     for transform in sorted((folder / CODE).iterdir()):
         import_transform(transform)
     try:
@@ -162,4 +165,4 @@ def load(folder: Path, facts: Mapping[str, Any]) -> ModelVersion:
             f"artefact refused: it needs a library that is not installed here: {error.name}",
             hint="install what requirements.txt in the artefact lists",
         ) from error
-    return ModelVersion(contract, pipeline, facts)
+    return ModelVersion(declared, pipeline, facts)

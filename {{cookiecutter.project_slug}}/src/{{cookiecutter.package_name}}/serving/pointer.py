@@ -1,4 +1,4 @@
-"""Asking the registry who the champion is, without MLflow: one row of SQLite, or one call of MLflow's REST API.
+"""Asking the registry who the champion is, and was, without MLflow: a query of SQLite, or a call of MLflow's REST API.
 
 Importing MLflow costs a server 177 MB and 3 seconds of CPU; the question is asked every two seconds.
 """
@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from ..config import OperationsConfig
 from ..errors import Exit, ProjectError
-from ..model import artefact
 from ..model.id import VersionId
+from ..model.record import CHAMPION, FACTS, read_facts, read_moves
 from ..paths import Paths, registry_uri
 
-ALIAS = "champion"
-FACTS = "facts"
 TIMEOUT = 5.0
 """Seconds; a registry that takes longer counts as away, and what is serving stays."""
 
 
 class Pointer:
-    """Where the champion alias points, and what is known of a version. Raises ProjectError (exit 4) when it is away."""
+    """Where the champion alias points, how it moved, and what is known of a version.
 
-    def __init__(self, paths: Paths, operations: OperationsConfig) -> None:
+    Raises ProjectError (exit 4) when the registry is away, or takes longer than ``timeout`` seconds.
+    """
+
+    def __init__(self, paths: Paths, operations: OperationsConfig, *, timeout: float = TIMEOUT) -> None:
         self.uri = registry_uri(paths)
+        self._timeout = timeout
         self._operations = operations
         if not self.uri.startswith(("sqlite:///", "http://", "https://")):
             raise ProjectError(
@@ -45,45 +45,54 @@ class Pointer:
     def champion(self, model: str) -> VersionId | None:
         name = self._operations.registered(model)
         if self.uri.startswith("sqlite"):
-            found = self._row("SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?", name, ALIAS)
+            query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
+            found = next((version for (version,) in self._rows(query, name, CHAMPION)), None)
         else:
-            said = self._get(f"registered-models/alias?name={quote(name)}&alias={ALIAS}")
+            said = self._get(f"registered-models/alias?name={quote(name)}&alias={CHAMPION}")
             found = said and said["model_version"]["version"]
         return VersionId(model, int(found)) if found else None
+
+    def moves(self, model: str) -> list[dict[str, Any]]:
+        """Every move of a model's champion, oldest first, as :func:`read_moves` says; none for an unknown model."""
+        name = self._operations.registered(model)
+        if self.uri.startswith("sqlite"):
+            return read_moves(dict(self._rows("SELECT key, value FROM registered_model_tags WHERE name = ?", name)))
+        said = self._get(f"registered-models/get?name={quote(name)}")
+        return read_moves(_tags(said["registered_model"])) if said else []
 
     def facts(self, version: VersionId) -> dict[str, Any] | None:
         """What the registry recorded of a version, None for one that does not exist."""
         name = self._operations.registered(version.model)
         if self.uri.startswith("sqlite"):
             query = "SELECT value FROM model_version_tags WHERE name = ? AND version = ? AND key = ?"
-            tag = self._row(query, name, version.number, FACTS)
+            tag = next((value for (value,) in self._rows(query, name, version.number, FACTS)), None)
         else:
             said = self._get(f"model-versions/get?name={quote(name)}&version={version.number}")
-            tags = said["model_version"].get("tags", []) if said else []
-            tag = next((item["value"] for item in tags if item["key"] == FACTS), None)
-        return artefact.read_facts(tag, version, name) if tag else None
+            tag = _tags(said["model_version"]).get(FACTS) if said else None
+        return read_facts(tag, version, name) if tag else None
 
-    def _row(self, query: str, *values: Any) -> Any:
+    def _rows(self, query: str, *values: Any) -> list[Any]:
         path = Path(self.uri.removeprefix("sqlite:///"))
         if not self.exists:
-            return None
+            return []
         try:
-            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=TIMEOUT)
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=self._timeout)
             try:
-                row = connection.execute(query, values).fetchone()
+                return connection.execute(query, values).fetchall()
             finally:
                 connection.close()
         except sqlite3.Error as error:
             raise self._away(error) from error
-        return row[0] if row else None
 
     def _get(self, path: str) -> Any:
+        import httpx  # 0.3 s of CPU, which a registry on this disk does not need
+
         user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
         token = os.environ.get("MLFLOW_TRACKING_TOKEN")
         try:
             answer = httpx.get(
                 f"{self.uri.rstrip('/')}/api/2.0/mlflow/{path}",
-                timeout=TIMEOUT,
+                timeout=self._timeout,
                 auth=(user, password) if user and password else None,
                 headers={"Authorization": f"Bearer {token}"} if token else None,
             )
@@ -101,3 +110,8 @@ class Pointer:
         return ProjectError(
             f"the registry at {self.uri} does not answer: {error}", hint="retry later", exit=Exit.UNAVAILABLE
         )
+
+
+def _tags(entity: dict[str, Any]) -> dict[str, str]:
+    """Tags as MLflow's REST API lists them; it leaves out an empty list, and an empty value."""
+    return {item["key"]: item.get("value", "") for item in entity.get("tags", [])}

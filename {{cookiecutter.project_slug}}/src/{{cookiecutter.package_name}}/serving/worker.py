@@ -68,15 +68,18 @@ def _fetch(version: VersionId, paths: Paths) -> dict[str, Any]:
     return {"place": str(Registry(paths).fetch(version))}
 
 
-def open_placed(version: VersionId, paths: Paths) -> tuple[ModelVersion, Verdict]:
-    """Load a version that lies below ``var/serving`` and replay its proof in this process. Raises ProjectError."""
+def open_placed(version: VersionId, paths: Paths, *, one_by_one: bool = True) -> tuple[ModelVersion, Verdict]:
+    """Load a version that lies below ``var/serving`` and replay its proof in this process. Raises ProjectError.
+
+    ``one_by_one``: as in :func:`replay`.
+    """
     place = paths.serving / version.folder
     try:
         facts = json.loads((place / artefact.FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ProjectError(f"version {version} is not on disk: {error}", exit=Exit.UNAVAILABLE) from error
     loaded = artefact.load(place / artefact.FOLDER, facts)
-    verdict = replay(loaded, Proof.read(place / artefact.FOLDER / artefact.PROOF))
+    verdict = replay(loaded, Proof.read(place / artefact.FOLDER / artefact.PROOF), one_by_one=one_by_one)
     if not verdict.holds:
         raise ProjectError(
             f"version {version} refused: {verdict}",

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from ..files import as_json
 
+PATIENCE = 20.0
+"""Seconds after which a bucket that does not answer is given up."""
+
 
 class Storage(ABC):
     """Objects by key (``partitions/parcels/2026-05-31.json``), each written whole or not at all.
@@ -68,4 +71,8 @@ class Storage(ABC):
 
 
 class Held(Exception):
-    """Somebody else holds the lock, and nobody wanted to wait."""
+    """Somebody else holds the lock ``name``, and nobody wanted to wait. ``holder``: who, where that is known."""
+
+    def __init__(self, name: str, holder: str = "") -> None:
+        super().__init__(name)
+        self.holder = holder

@@ -15,7 +15,6 @@ from ..errors import ProjectError
 from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
-from ..spec import ModelContract
 from . import sections
 from .registry import GATE, Registry
 from .sections import Sources
@@ -54,7 +53,6 @@ OF_DATA = ("Slices", "Most important features", "Gate", "Limits")
 def of_version(registry: Registry, version: VersionId) -> Sources:
     """What the registry, the artefact and the run say of a version. Raises ProjectError."""
     facts = registry.facts(version)
-    gate = registry.recall(version, GATE)
     with tempfile.TemporaryDirectory(prefix="ml-card-") as scratch:
         folder = registry.fetch(version, Path(scratch))
         return _sources(
@@ -63,7 +61,7 @@ def of_version(registry: Registry, version: VersionId) -> Sources:
             folder / artefact.FOLDER,
             registry.report(version, "slices.json")["slices"],
             registry.report(version, "permutation_importance.json"),
-            json.loads(gate) if gate else None,
+            registry.recall(version, GATE),
             registry.paths,
             registry.operations,
         )
@@ -98,7 +96,7 @@ def _sources(
     return Sources(
         name=name,
         facts=facts,
-        contract=ModelContract.model_validate_json((place / artefact.CONTRACT).read_bytes()),
+        contract=artefact.contract(place),
         derived=_docstrings(place),
         slices=slices,
         importance=importance,

@@ -14,9 +14,8 @@ from mlflow.exceptions import MlflowException
 
 from ..errors import Exit, ProjectError
 from ..model.id import VersionId
-from .registry import CHAMPION, GATE, Registry
-
-EVENT = "champion."
+from ..model.record import CHAMPION, EVENT, read_moves
+from .registry import GATE, Registry
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ Verify = Callable[[VersionId], str]
 
 def history(registry: Registry, model: str) -> list[Move]:
     """Every move of a model's champion, oldest first."""
-    return [_move(model, said) for _, said in sorted(_events(registry, model).items())]
+    return [_move(model, said) for said in _events(registry, model)]
 
 
 def promote(
@@ -66,7 +65,7 @@ def _passed(registry: Registry, version: VersionId, overruled: str | None) -> st
     if overruled is not None and not overruled.strip():
         raise ProjectError("--force overrules the gate, and the history keeps why", hint='--force --reason "…"')
     kept = registry.recall(version, GATE)
-    said = json.loads(kept) if kept else {"verdict": "NOT RUN", "champion": None}
+    said = kept or {"verdict": "NOT RUN", "champion": None}
     met, now = said["champion"], str(champion) if champion else None
     verdict = said["verdict"]
     if verdict in ("PASS", "FIRST") and met == now:
@@ -125,14 +124,14 @@ def _who() -> str:
         return "unknown"
 
 
-def _events(registry: Registry, model: str) -> dict[str, dict[str, Any]]:
+def _events(registry: Registry, model: str) -> list[dict[str, Any]]:
     try:
         tags = registry.client.get_registered_model(registry.operations.registered(model)).tags
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return {}
-    return {key: json.loads(value) for key, value in tags.items() if key.startswith(EVENT)}
+        return []
+    return read_moves(tags)
 
 
 def _move(model: str, said: dict[str, Any]) -> Move:
@@ -160,7 +159,7 @@ def _point(registry: Registry, verb: str, version: VersionId, now: datetime, why
         if current == version:
             return None
         events = _events(registry, version.model)
-        last = events[max(events)] if events else {}
+        last = events[-1] if events else {}
         if (last.get("verb"), last.get("version")) != (verb, version.number):
             last = {
                 "at": now.isoformat(timespec="seconds"),

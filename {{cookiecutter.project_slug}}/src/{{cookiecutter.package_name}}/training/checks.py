@@ -12,7 +12,7 @@ import polars as pl
 
 from ..config import GateConfig, ModelConfig
 from ..model.artefact import FOLDER
-from . import comparison
+from . import comparison, evaluate
 from .comparison import ENOUGH, Difference, Verdict
 from .scorer import Scorer
 from .verdict import Check, Outcome, Slice
@@ -86,22 +86,20 @@ def by_slice(
     config: ModelConfig, gate: GateConfig, rows: Rows, ours: np.ndarray, theirs: np.ndarray | None
 ) -> list[Slice]:
     """Every level of every grouping column; those of fewer than 300 rows are reported and not judged."""
-    inside: list[tuple[str, str, np.ndarray]] = []
-    for column, levels in rows.groups.items():
-        names = np.array([str(level) for level in levels])
-        inside += [(column, str(level), names == level) for level in np.unique(names)]
-
-    def judged(mask: np.ndarray) -> bool:
-        return theirs is not None and mask.sum() >= ENOUGH and comparison.comparable(gate.metric, rows.truth[mask])
-
-    count = sum(judged(mask) for _, _, mask in inside)
+    compared: list[tuple[str, str, int, Difference | None]] = []
+    for column, level, mask in evaluate.levels(rows.groups):
+        n, truth = int(mask.sum()), rows.truth[mask]
+        enough = n >= ENOUGH and comparison.comparable(gate.metric, truth)
+        there = None
+        if theirs is not None and enough:
+            there = comparison.compare(gate.metric, truth, ours[mask], theirs[mask], config.threshold)
+        compared.append((column, level, n, there))
+    count = sum(there is not None for *_, there in compared)
     found = []
-    for column, level, mask in inside:
-        n = int(mask.sum())
-        if theirs is None or not judged(mask):
+    for column, level, n, there in compared:
+        if there is None:
             found.append(Slice(column, level, n, None, None, "not compared" if theirs is None else "too few rows"))
             continue
-        there = comparison.compare(gate.metric, rows.truth[mask], ours[mask], theirs[mask], config.threshold)
         worse = comparison.slice_is_worse(there, count, gate.slice_tolerance or gate.tolerance)
         found.append(Slice(column, level, n, there.mean, there.error, "worse" if worse else "ok"))
     return found

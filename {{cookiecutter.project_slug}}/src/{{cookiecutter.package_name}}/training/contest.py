@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from datetime import date, datetime
@@ -14,14 +13,13 @@ import polars as pl
 from ..clock import days
 from ..config import GateConfig, ModelConfig, load_model, load_operations, recorded
 from ..contract import CONTRACT
-from ..data.dataset import SPLIT, Dataset, Window, build
+from ..data.dataset import DAY, SPLIT, Dataset, Window, build
 from ..data.ingest import ingest_days
 from ..data.store import Store
 from ..errors import Exit, ProjectError
 from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
-from ..spec import ModelContract
 from . import gate, provenance
 from .base import rebuilt
 from .checks import Contender, Rows
@@ -65,10 +63,9 @@ def of_version(
         said = not_run(ours.name, theirs.name if theirs else None, str(missing))
     else:
         report("score")
-        lock = str(provenance.facts(registry.paths)["lock_sha256"])
-        said = gate.run(config, rules, ours, theirs, rows, lock=lock)
+        said = gate.run(config, rules, ours, theirs, rows, lock=provenance.lock_sha256(registry.paths))
     if isinstance(challenger, VersionId) and champion == today:  # another meeting is no word on a promotion
-        registry.remember(challenger, GATE, json.dumps(said.brief()))
+        registry.remember(challenger, GATE, said.brief())
     return said
 
 
@@ -109,10 +106,8 @@ def _same_target(ours: Contender, theirs: Contender | None) -> None:
         return
     said = []
     for contender in (ours, theirs):
-        contract = ModelContract.model_validate_json(
-            (contender.folder / artefact.FOLDER / artefact.CONTRACT).read_bytes()
-        )
-        said.append((contract.target.name, contract.target.task, contract.target.unit, contract.target.meaning))
+        target = artefact.contract(contender.folder / artefact.FOLDER).target
+        said.append((target.name, target.task, target.unit, target.meaning))
     if said[0] != said[1]:
         ours_said, theirs_said = (f"{name} ({task}, {unit or 'no unit'}, {what})" for name, task, unit, what in said)
         raise ProjectError(
@@ -161,7 +156,7 @@ def _rows(config: ModelConfig, paths: Paths, trained: list[dict[str, Any]], as_o
     # the training days are not needed here: one day is the shortest window there is
     frozen: Dataset = build(config.data.model_copy(update={"train_days": 1}), CONTRACT, paths, as_of=as_of)
     last = max(date.fromisoformat(facts["window"]["train"][1]) for facts in trained)
-    frame = frozen.split("evaluation").filter(pl.col("partition") > last).drop(SPLIT)
+    frame = frozen.split("evaluation").filter(pl.col(DAY) > last).drop(SPLIT)
     if frame.height < config.data.minimum_evaluation_rows:
         raise ProjectError(
             f"{frame.height:,} labelled rows that neither model was trained on (after {last}); "
@@ -169,12 +164,11 @@ def _rows(config: ModelConfig, paths: Paths, trained: list[dict[str, Any]], as_o
             hint="ingest newer days, or gate against a version that was trained earlier",
             exit=Exit.UNAVAILABLE,
         )
-    days = frame["partition"]
     return Rows(
         frame=frame,
         sha256=frozen.digest,
-        first=str(days.min()),
-        last=str(days.max()),
+        first=str(frame[DAY].min()),
+        last=str(frame[DAY].max()),
         truth=truth_of(frame, CONTRACT.targets[config.target].value, config),
         naive=naive(frame, config, trained[0]["target_mean"]),
         groups={name: frame[name].to_numpy() for name in config.slices},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 import polars as pl
 from sklearn import metrics
@@ -79,15 +81,20 @@ def intervals(task: Task, truth: np.ndarray, predicted: np.ndarray, threshold: f
     return said
 
 
+def levels(groups: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Column, level and mask (n,) of every level of every grouping column; the levels of a column in order."""
+    for column, values in groups.items():
+        names = np.array([str(value) for value in values])
+        for level in np.unique(names):
+            yield column, str(level), names == level
+
+
 def by_slice(
     task: Task, truth: np.ndarray, predicted: np.ndarray, groups: dict[str, np.ndarray], threshold: float
 ) -> list[dict[str, str | float]]:
     """``measure`` for every level of every grouping column, largest slice first."""
     rows: list[dict[str, str | float]] = []
-    for column, levels in groups.items():
-        names = np.array([str(level) for level in levels])
-        for level in np.unique(names):
-            inside = names == level
-            measured = measure(task, truth[inside], predicted[inside], threshold)
-            rows.append({"column": column, "level": str(level), "rows": int(inside.sum()), **measured})
+    for column, level, inside in levels(groups):
+        measured = measure(task, truth[inside], predicted[inside], threshold)
+        rows.append({"column": column, "level": level, "rows": int(inside.sum()), **measured})
     return sorted(rows, key=lambda row: (str(row["column"]), -float(row["rows"])))

@@ -12,6 +12,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import PredictionErrorDisplay, RocCurveDisplay
 
 from ..spec import TargetSpec
+from .evaluate import levels
 
 SHOWN = 3_000
 """Points in a scatter plot; more would be one blot."""
@@ -43,14 +44,13 @@ def predicted_against_actual(
 
 
 def residuals_by_slice(
-    target: TargetSpec, truth: np.ndarray, predicted: np.ndarray, column: str, levels: np.ndarray
+    target: TargetSpec, truth: np.ndarray, predicted: np.ndarray, column: str, values: np.ndarray
 ) -> Figure:
     """Box plot of predicted minus actual for each level; whiskers at the 5th and 95th percentile."""
-    names = np.array([str(level) for level in levels])
-    order = [str(name) for name in np.unique(names)]
-    figure, axes = _axes(f"Residuals by {column}", width=max(6.0, 0.8 * len(order)))
     residual = predicted - truth
-    axes.boxplot([residual[names == name] for name in order], whis=(5, 95), showfliers=False, tick_labels=order)
+    boxes = {level: residual[inside] for _, level, inside in levels({column: values})}
+    figure, axes = _axes(f"Residuals by {column}", width=max(6.0, 0.8 * len(boxes)))
+    axes.boxplot(list(boxes.values()), whis=(5, 95), showfliers=False, tick_labels=list(boxes))
     axes.axhline(0, color="grey", linewidth=1)
     axes.set_ylabel(f"predicted − actual {_label(target)}")
     axes.tick_params(axis="x", rotation=30)
@@ -90,11 +90,11 @@ def draw(
     """Every figure that fits the task, by file name; drawn when called."""
     if target.task == "classification":
         return {"roc.png": lambda: roc(truth, predicted), "calibration.png": lambda: calibration(truth, predicted)} | {
-            f"residuals_by_{column}.png": lambda c=column, v=levels: residuals_by_slice(target, truth, predicted, c, v)
-            for column, levels in groups.items()
+            f"residuals_by_{column}.png": lambda c=column, v=values: residuals_by_slice(target, truth, predicted, c, v)
+            for column, values in groups.items()
         }
     rng = np.random.default_rng(seed)
     return {"predicted_against_actual.png": lambda: predicted_against_actual(target, truth, predicted, rng)} | {
-        f"residuals_by_{column}.png": lambda c=column, v=levels: residuals_by_slice(target, truth, predicted, c, v)
-        for column, levels in groups.items()
+        f"residuals_by_{column}.png": lambda c=column, v=values: residuals_by_slice(target, truth, predicted, c, v)
+        for column, values in groups.items()
     }

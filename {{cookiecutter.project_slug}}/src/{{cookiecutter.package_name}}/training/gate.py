@@ -43,17 +43,21 @@ def run(
         given = Path(folder) / "rows.parquet"
         rows.frame.with_columns(pl.Series(TRUTH, rows.truth)).write_parquet(given)
         scorers = [stack.enter_context(Scorer(c.name, c.folder, given, c.python)) for c in contenders]
-        proofs = {challenger.name: scorers[0].ready()}
-        refusal = _opened(scorers[1], champion, proofs) if champion else ""
+        scorers[0].ready()
+        refusal = ""
+        if champion and champion.python == sys.executable:
+            refusal = _refusal(scorers[1])
+        elif champion:
+            scorers[1].ready()
+        proofs = {scorer.name: scorer.said for scorer in scorers if scorer.said}
         met = None if refusal else champion
         contenders, scorers = contenders[: 2 if met else 1], scorers[: 2 if met else 1]
         said = [scorer.score(Path(folder) / f"{i}.npy") for i, scorer in enumerate(scorers)]
         predictions = [np.load(Path(folder) / f"{i}.npy") for i in range(len(scorers))]
-        seen = [checks.absent("GATE006"), checks.absent("GATE009")]
-        if refusal:
-            seen[1] = checks.moved(refusal, gate, lock)
-        if met:
-            seen = [checks.latency(scorers, gate.latency_ratio), _replayed(met, given, gate, lock)]
+        speed = checks.latency(scorers, gate.latency_ratio) if met else checks.absent("GATE006")
+        if met and met.python != sys.executable:
+            refusal = _refusal(stack.enter_context(Scorer(met.name, met.folder, given, sys.executable)))
+    seen = [speed, checks.moved(refusal, gate, lock) if champion else checks.absent("GATE009")]
     broken = {c.name: int((~np.isfinite(p)).sum()) for c, p in zip(contenders, predictions, strict=True)}
     seen.append(checks.finite(broken))
     metrics: dict[str, dict[str, float]] = {}
@@ -93,34 +97,15 @@ def run(
     )
 
 
-def _moved(refused: ProjectError) -> bool:
-    """Whether a version was refused for what its proof found, and not for damage, a column or a crash."""
-    return refused.exit is Exit.SAID_NO and "proof failed" in refused.message
-
-
-def _opened(scorer: Scorer, champion: Contender, proofs: dict[str, str]) -> str:
-    """Wait for the champion; what its proof refuses it for where it has to run with this lock, else nothing."""
+def _refusal(scorer: Scorer) -> str:
+    """What its proof refuses a version for, nothing when it holds. Raises ProjectError for damage and crashes."""
     try:
-        proofs[champion.name] = scorer.ready()
+        scorer.ready()
     except ProjectError as refused:
-        if champion.python != sys.executable or not _moved(refused):
+        if refused.exit is not Exit.SAID_NO or "proof failed" not in refused.message:
             raise
         return refused.message
     return ""
-
-
-def _replayed(champion: Contender, rows: Path, gate: GateConfig, lock: str) -> Check:
-    """The champion's proof in this environment: what a server with this lock would compute with it."""
-    if champion.python == sys.executable:
-        return checks.moved("", gate, lock)
-    with Scorer(champion.name, champion.folder, rows, sys.executable) as here:
-        try:
-            here.ready()
-        except ProjectError as refused:
-            if not _moved(refused):
-                raise
-            return checks.moved(refused.message, gate, lock)
-    return checks.moved("", gate, lock)
 
 
 def _verdict(seen: list[Check], has_champion: bool) -> Said:

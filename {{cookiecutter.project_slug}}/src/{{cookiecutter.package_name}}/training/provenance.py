@@ -76,14 +76,19 @@ def requirements() -> list[str]:
     return pins
 
 
+def lock_sha256(paths: Paths) -> str:
+    """sha256 of uv.lock, ``none`` without one."""
+    lock = paths.lock_file
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none"
+
+
 def facts(paths: Paths) -> dict[str, str | bool]:
     """Everything about this checkout and machine that a version records."""
     head, dirty = commit(paths)
-    lock = paths.lock_file
     return {
         "git_commit": head,
         "git_dirty": dirty,
-        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
+        "lock_sha256": lock_sha256(paths),
         "python": ".".join(platform.python_version_tuple()[:2]),
         "platform": platform.platform(),
         "cpu": cpu(),

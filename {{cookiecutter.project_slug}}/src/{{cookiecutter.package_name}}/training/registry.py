@@ -17,14 +17,12 @@ from mlflow.exceptions import MlflowException
 from .. import files
 from ..config import load_operations
 from ..errors import Exit, ProjectError
-from ..model import artefact
+from ..model import artefact, record
 from ..model.id import VersionId
+from ..model.record import CHAMPION, FACTS
 from ..paths import Paths
 from .tracking import connect, experiment
 
-CHAMPION = "champion"
-FACTS = "facts"
-"""Tag with everything the server needs to know of a version, the sha256 of its files among it: the trust root."""
 GATE = "gate"
 """Tag with what the gate said of it last."""
 TAGGED = (
@@ -80,7 +78,7 @@ class Registry:
                 exit=Exit.SAID_NO,
                 hint="train it again",
             )
-        return artefact.read_facts(found.tags[FACTS], version, name)
+        return record.read_facts(found.tags[FACTS], version, name)
 
     def champion(self, model: str) -> VersionId | None:
         """Where the champion alias points, None before the first promotion."""
@@ -92,14 +90,16 @@ class Registry:
             raise
         return VersionId(model, int(found.version))
 
-    def remember(self, version: VersionId, tag: str, value: str) -> None:
-        """Keep a word on a version beside it, in place of an older one."""
-        self.client.set_model_version_tag(self.operations.registered(version.model), str(version.number), tag, value)
+    def remember(self, version: VersionId, tag: str, value: dict[str, Any]) -> None:
+        """Keep a word on a version beside it, as JSON, in place of an older one."""
+        name = self.operations.registered(version.model)
+        self.client.set_model_version_tag(name, str(version.number), tag, json.dumps(value))
 
-    def recall(self, version: VersionId, tag: str) -> str | None:
+    def recall(self, version: VersionId, tag: str) -> dict[str, Any] | None:
         """What :meth:`remember` kept, None when there is nothing."""
         name = self.operations.registered(version.model)
-        return self.client.get_model_version(name, str(version.number)).tags.get(tag)
+        kept = self.client.get_model_version(name, str(version.number)).tags.get(tag)
+        return json.loads(kept) if kept else None
 
     def versions(self, model: str) -> list[Listed]:
         """Every version of a model, newest first."""

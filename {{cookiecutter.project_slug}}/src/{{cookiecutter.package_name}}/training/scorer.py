@@ -27,11 +27,13 @@ TRUTH = "\N{BULLET}truth"
 class Scorer:
     """The parent's end: starts the process, asks, and ends it. Use it in a ``with``.
 
-    ``said`` is what the version's proof found. Raises ProjectError when the version is refused or the process dies.
+    ``said`` is what the version's proof found, empty before :meth:`ready`. Raises ProjectError when the version is
+    refused or the process dies.
     """
 
     def __init__(self, name: str, folder: Path, rows: Path, python: str = sys.executable) -> None:
         self.name = name
+        self.said = ""
         # our source in the other's environment: the libraries are the version's own, the way of asking is this one
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", "PYTHONPATH": str(SOURCE)}
         self._process = subprocess.Popen(
@@ -53,9 +55,9 @@ class Scorer:
         self._process.kill()
         self._process.communicate()
 
-    def ready(self) -> str:
-        """Wait until the version is loaded and its proof replayed. Returns what the proof found."""
-        return str(self._answer()["said"])
+    def ready(self) -> None:
+        """Wait until the version is loaded and its proof replayed."""
+        self.said = str(self._answer()["said"])
 
     def score(self, output: Path) -> dict[str, Any]:
         """Write predictions of all rows, float64 (n,), to ``output`` (.npy). Returns the leaks that were found."""

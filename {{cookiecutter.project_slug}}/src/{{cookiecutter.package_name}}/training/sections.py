@@ -9,10 +9,9 @@ from typing import Any
 
 from ..config import Owner
 from ..spec import PRIMARY, ModelContract, expected
+from .comparison import ENOUGH
 from .verdict import cell, table
 
-FEW = 300
-"""Rows below which a slice's figures are noise: at 300 the error of a share is three points."""
 SHOWN = 20
 """Levels of one slice column, and features by importance; the run keeps all."""
 
@@ -189,10 +188,10 @@ def limits(card: Sources) -> list[str]:
         elif column.kind == "category":
             known = f" than {', '.join(column.known)}" if column.known else ""
             lines.append(f"{column.name} is open: another value{known} is answered as one never seen.")
-    few = [f"{item['column']}={item['level']} ({item['rows']})" for item in card.slices if item["rows"] < FEW]
+    few = [f"{item['column']}={item['level']} ({item['rows']})" for item in card.slices if item["rows"] < ENOUGH]
     if few:
-        lines.append(f"Slices with fewer than {FEW} rows, whose figures are noise: {', '.join(few)}.")
-    solid = [item for item in card.slices if item["rows"] >= FEW]
+        lines.append(f"Slices with fewer than {ENOUGH} rows, whose figures are noise: {', '.join(few)}.")
+    solid = [item for item in card.slices if item["rows"] >= ENOUGH]
     if solid:
         worst = max(solid, key=lambda item: item[card.primary])
         lines.append(

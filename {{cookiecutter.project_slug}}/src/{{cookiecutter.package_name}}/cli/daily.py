@@ -1,0 +1,100 @@
+"""The verbs of the daily run: run, backfill, score."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .. import console
+from ..errors import Exit, ProjectError
+from .root import EVERY_DAY, Day, Json, Model, app
+
+if TYPE_CHECKING:
+    from ..operations.ledger import Attempt
+
+STYLES = {"page": "bold red", "ticket": "yellow", "log": ""}
+
+
+def wanted_day(day: object, today: date) -> date:
+    """The day that was asked for; by default yesterday, the last one that is over in UTC."""
+    from datetime import datetime, timedelta
+
+    return day.date() if isinstance(day, datetime) else today - timedelta(days=1)
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def run(
+    day: Day = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Ask again, less and less often, until the deadline in operations.yaml.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Do what is due for a day: ingest, score, judge matured labels, retrain as agreed; and record it.
+
+    By default yesterday, the last day that is over in UTC. Run again, it leaves the same data and another attempt.
+    Exit 4 means not there yet: retry. Exit 1 and 3 mean that somebody has to look.
+    Example: ml run --date 2026-05-31
+    """
+    from ..clock import now
+    from ..operations.daily import run as run_now
+    from ..operations.daily import run_until
+    from ..paths import find
+
+    wanted = wanted_day(day, now().date())
+    with console.working(f"run {wanted}") as report:
+        done = (run_until if wait else run_now)(wanted, find(), clock=now, report=report)
+    if json:
+        console.machine({"date": str(wanted), **done.model_dump(mode="json", exclude_none=True)})
+    else:
+        _show(wanted, done)
+    raise typer.Exit(done.exit or 0)
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def score(day: Day = None, model: Model = None, json: Json = False) -> None:
+    """Predict a day's rows with the champion; what was predicted for the day before is replaced.
+
+    Example: ml score --date 2026-05-31
+    """
+    from ..clock import now
+    from ..config import load_operations
+    from ..data.store import Store
+    from ..operations.score import champion, opened
+    from ..operations.score import score as score_now
+    from ..paths import find
+
+    paths, wanted = find(), wanted_day(day, now().date())
+    operations = load_operations(paths.operations)
+    name = model or operations.model
+    with console.working(f"score {wanted}"):
+        version = champion(paths, operations, name)
+        if version is None:
+            raise ProjectError(
+                f"no version of {name} was ever promoted",
+                hint="ml train --config configs/v1.yaml, ml gate, ml promote",
+                exit=Exit.SAID_NO,
+            )
+        done = score_now(wanted, version, opened(version, paths, operations), Store(paths))
+    if json:
+        console.machine({**done.manifest.model_dump(mode="json"), "changed": done.changed})
+        return
+    console.say(f"{done.manifest.rows:,} rows of {wanted} scored by {version}", "bold green")
+    console.facts([("in", Store(paths).where(done.manifest)), ("changed", "yes" if done.changed else "no")])
+
+
+def _show(day: date, done: Attempt) -> None:
+    console.say(
+        f"{'OK' if not done.exit else 'NOT OK'}  {day}, attempt {done.attempt}",
+        "bold green" if not done.exit else "bold red",
+    )
+    console.table(["step", "", "seen"], [[step.name, step.outcome, step.said.splitlines()[0]] for step in done.steps])
+    for check in done.checks:
+        if check.tier != "log":
+            console.say(f"{check.tier}  {check.code}  {check.said}", STYLES[check.tier])
+    if any(step.outcome == "not yet" for step in done.steps):
+        console.following("ml train --config configs/v1.yaml", "ml gate 1", "ml promote 1", f"ml run --date {day}")
+    else:
+        console.following(f"ml status --date {day}")

@@ -1,0 +1,68 @@
+"""Verbs that look: status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .. import console
+from .root import EVERY_DAY, Day, Json, app, written
+
+if TYPE_CHECKING:
+    from ..operations.status import Status
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def status(
+    day: Day = None,
+    count: Annotated[
+        int | None, typer.Option("--days", min=1, max=366, metavar="N", help="A strip of so many days.")
+    ] = None,
+    html: Annotated[Path | None, written("--html", "FILE", "Write it there as a page with plots.")] = None,
+    json: Json = False,
+) -> None:
+    """Did the day go fine? The verdict comes first; yesterday unless told otherwise. Exit 0 when it did, 1 if not.
+
+    Example: ml status --date 2026-05-31
+    Example: ml status --days 14 --html status.html
+    """
+    from datetime import timedelta
+
+    from ..clock import now
+    from ..config import load_operations
+    from ..operations import report
+    from ..operations.status import WEEKS, as_dict, look
+    from ..paths import find
+
+    paths = find()
+    asked = now()
+    wanted = day.date() if day else asked.date() - timedelta(days=1)
+    seen = look(paths, load_operations(paths.operations), wanted, asked, count or WEEKS)
+    if json:
+        console.machine(as_dict(seen))
+    else:
+        colour = "green" if seen.verdict == "OK" else "yellow" if seen.fine else "red"
+        console.say(f"{seen.verdict}  {wanted}: {seen.said}", f"bold {colour}")
+        console.say()
+        console.facts(report.lines(seen))
+        _next(seen)
+    raise typer.Exit(0 if seen.fine else 1)
+
+
+def _next(seen: Status) -> None:
+    """What somebody has to see to, and where the runbook tells how."""
+    for action in seen.actions:
+        console.say()
+        about = "" if action.day == seen.day.date else f"{action.day}: "
+        console.say(
+            f"{action.tier}  {action.code}  {about}{action.said}", "bold red" if action.tier == "page" else "bold"
+        )
+        console.say(f"  {action.heading}")
+        console.following(action.command)
+    if seen.others:
+        console.say()
+        console.say("still open")
+        for words in seen.others:
+            console.say(f"  {console.runnable(words)}")

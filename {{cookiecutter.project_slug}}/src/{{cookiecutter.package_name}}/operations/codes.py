@@ -1,0 +1,43 @@
+"""What a run may have to say, under stable codes; docs/runbook.md has a heading for each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Tier = Literal["ok", "log", "ticket", "page"]
+"""``page``: act now. ``ticket``: this week. ``log``: good to know."""
+TIERS: tuple[Tier, ...] = ("ok", "log", "ticket", "page")
+
+TITLES = {
+    "FRESH001": "not there yet",
+    "FRESH002": "missing past the deadline",
+    "FRESH003": "fewer rows than the weekday's normal",
+    "FRESH004": "another day's delivery again",
+    "DATA001": "refused by the contract",
+    "DATA002": "rows set aside",
+    "LABEL001": "labels incomplete though due",
+    "SCORE001": "no champion yet",
+    "SCORE002": "the champion cannot score the day",
+    "TRAIN001": "retraining did not come to an end",
+    "TRAIN002": "the gate did not pass the challenger",
+    "TRAIN003": "a challenger waits for a person",
+    "RUN001": "the run broke off",
+    "RUN002": "storage or registry does not answer",
+    "RUN003": "the day was not run",
+    "RUN004": "a record that cannot be read",
+}
+NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
+    "DATA002": "ml ingest --date {day}",
+    "SCORE001": "ml versions",
+    "SCORE002": "ml verify {version}",
+    "TRAIN001": "ml train --config {config}",
+    "TRAIN002": "ml versions",
+    "TRAIN003": "ml versions",
+}
+"""What to type first; the runbook says what comes before and after it."""
+
+
+def heading(code: str) -> str:
+    """The code's heading in docs/runbook.md, and the link that leads to it."""
+    anchor = f"{code} {TITLES[code]}".lower().replace("'", "").replace(" ", "-")
+    return f"docs/runbook.md#{anchor}"

@@ -1,0 +1,91 @@
+"""What predictions turned out to be worth, once the labels of their day are in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from ..config import OperationsConfig, recorded
+from ..contract import CONTRACT
+from ..data.matured import TRUTH, matured
+from ..data.store import PREDICTIONS, Store
+from ..model.version import ModelVersion
+from ..spec import PRIMARY
+from ..training import evaluate
+
+MATURE = 0.95
+"""Share of a day's rows with a label from which the day says something about a model."""
+
+
+@dataclass(frozen=True)
+class Realised:
+    """A matured day: how many rows have a label, and the primary metric of what was predicted for them."""
+
+    day: date
+    rows: int
+    labelled: int
+    version: str | None = None
+    metric: str | None = None
+    value: float | None = None
+    baseline: float | None = None
+    skill: float | None = None
+
+    @property
+    def mature(self) -> bool:
+        return self.labelled >= MATURE * self.rows
+
+    def as_facts(self) -> dict[str, Any]:
+        share = self.labelled / self.rows if self.rows else 0.0
+        facts = {"day": self.day.isoformat(), "rows": self.rows, "labelled": round(share, 4)}
+        if self.metric is None:
+            return facts
+        figures = {"value": self.value, "baseline": self.baseline, "skill": self.skill}
+        return facts | {"metric": self.metric, "model_version": self.version} | figures
+
+    def __str__(self) -> str:
+        share = f"{self.day}: {self.labelled:,} of {self.rows:,} rows have a label"
+        if self.metric is None or self.value is None or self.baseline is None:
+            return share
+        return f"{share}, {self.metric} {self.value:.3g} by {self.version}, baseline {self.baseline:.3g}"
+
+
+def realised(day: date, operations: OperationsConfig, store: Store, loaded: ModelVersion | None) -> Realised:
+    """Labels of ``day``, and the metric of its predictions where there are any. ``loaded`` says what the target is."""
+    target = loaded.contract.target.name if loaded else next(iter(CONTRACT.targets))
+    name = f"{PREDICTIONS}{operations.model}"
+    made = store.manifest(name, day)
+    config = recorded(loaded.facts["config"], loaded.name) if loaded else None
+    baseline = [] if config is None or config.baseline == "mean" else [config.baseline]
+    rows = matured(CONTRACT, day, target, store, also=baseline)
+    known = rows.drop_nulls(TRUTH)
+    seen = Realised(day, rows.height, known.height)
+    if made is None or loaded is None or config is None or not seen.mature or known.is_empty():
+        return seen
+    classifies = loaded.contract.target.task == "classification"
+    column = f"{target}_probability" if classifies else target
+    predicted = store.read(name, day).rename({column: "predicted"})
+    keys = CONTRACT.rows.schema.primary_key()
+    judged = known.join(predicted.select(*keys, "predicted"), on=keys, how="inner")
+    if judged.is_empty():
+        return seen
+    said = evaluate.against_baseline(
+        config.task,
+        judged[TRUTH].cast(pl.Int64 if classifies else pl.Float64).to_numpy(),
+        judged["predicted"].to_numpy(),
+        evaluate.naive(judged, config, loaded.facts["target_mean"]),
+        config.threshold,
+    )
+    metric = PRIMARY[config.task]
+    return Realised(
+        day,
+        rows.height,
+        known.height,
+        made.model_version,
+        metric,
+        said[metric],
+        said[f"baseline_{metric}"],
+        said["skill"],
+    )

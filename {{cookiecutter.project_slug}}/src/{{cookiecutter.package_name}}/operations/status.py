@@ -1,0 +1,222 @@
+"""Did the day go fine? The ledger's answer, with the registry's word on the champion: no data are read for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from ..clock import days
+from ..config import OperationsConfig
+from ..errors import ProjectError
+from ..paths import Paths
+from ..serving.pointer import Pointer
+from . import day as one_day
+from .codes import NEXT, Tier, heading
+from .day import Day, deadline
+from .ledger import Ledger
+
+WEEKS = 14
+"""Days looked back for what is still to be done."""
+PATIENCE = 0.5
+"""Seconds that the registry has to answer: the rest of the answer does not need it."""
+VERDICTS = {
+    "ok": "OK",
+    "running": "RUNNING",
+    "waiting": "WAITING",
+    "not due": "NOT RUN YET",
+}
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that somebody has to see to, where the runbook tells how, and the first command of it."""
+
+    tier: Tier
+    code: str
+    day: date
+    said: str
+    heading: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """``days`` are the days looked at, oldest first; ``day`` is the last of them, the one that was asked for."""
+
+    day: Day
+    days: list[Day]
+    verdict: str
+    said: str
+    fine: bool
+    promoted: dict[str, Any] | str
+    """The last move of the champion; or in words why there is none to tell."""
+    actions: list[Action] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    """What is to be said of other days, in words."""
+
+
+def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime, count: int = WEEKS) -> Status:
+    """The status of ``wanted`` and of the ``count`` days that end with it, as it is ``now``.
+
+    Raises ProjectError (exit 2) for a day in the future, and for one whose record cannot be read.
+    """
+    if wanted > now.date():
+        raise ProjectError(
+            f"{wanted} is in the future: it is {now:%Y-%m-%d %H:%M} UTC", hint="without --date it is about yesterday"
+        )
+    ledger = Ledger(paths, operations)
+    begin = wanted - timedelta(days=max(count, WEEKS) - 1)
+    known = ledger.days()
+    told = [one_day.read(ledger, day, operations.daily, now) for day in days(begin, wanted)]
+    last = told[-1]
+    if last.problem:
+        raise last.problem
+    before = [day for day in told[-WEEKS:-1] if known and day.date >= known[0]]
+    due = now >= deadline(wanted, operations.daily)
+    fine = last.fine and not (last.state == "running" and due and not last.complete)
+    return Status(
+        day=last,
+        days=told[-count:],
+        verdict=VERDICTS.get(last.state, "NOT OK") if fine else "NOT OK",
+        said=_said(last, operations, known),
+        fine=fine,
+        promoted=_promoted(paths, operations),
+        actions=_actions(last, operations) + [_of_record(day) for day in before if day.problem],
+        others=_others(before),
+    )
+
+
+def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
+    """The day in one line."""
+    last, until = day.attempt, deadline(day.date, operations.daily)
+    if last is None:
+        if day.state == "not due":
+            return f"its run is due by {until:%Y-%m-%d %H:%M} UTC"
+        begins = f"; the ledger begins {known[0]}" if known and known[0] > day.date else ""
+        return f"no run until the deadline, {until:%Y-%m-%d %H:%M} UTC{begins}"
+    now_in = next((step.name for step in reversed(last.steps) if step.ended is None), "")
+    where = f" in {now_in}" if now_in else ""
+    since = f"{last.started:%Y-%m-%d %H:%M} UTC on {last.host}"
+    if day.state == "running":
+        seen = "" if one_day.alive(last) else ", which this machine cannot see"
+        return f"since {since}{seen}{where}"
+    if day.state == "killed":
+        return f"the run that began {since} was killed{where}"
+    if day.state == "waiting":
+        return f"not delivered yet at {last.started:%H:%M} UTC; the deadline is {until:%Y-%m-%d %H:%M} UTC"
+    if day.state == "late":
+        return f"not delivered by the deadline, {until:%Y-%m-%d %H:%M} UTC"
+    if day.state in ("ok", "paged"):
+        count = f"{day.rows:,} rows" if day.rows is not None else "rows"
+        score = last.step("score")
+        how = f"scored by {day.version}" if day.version else f"in, not scored{f': {score.said}' if score else ''}"
+        urgent = [f"{n} {tier}{'s' * (n > 1)}" for tier in ("page", "ticket") if (n := _count(day, tier))]
+        return ", ".join([f"{count} {how}", *urgent])
+    wrong = next((step for step in last.steps if step.outcome == last.outcome), None)
+    return f"{wrong.name}: {wrong.said}" if wrong else last.outcome
+
+
+def _count(day: Day, tier: Tier) -> int:
+    return sum(check.tier == tier for check in day.attempt.checks) if day.attempt else 0
+
+
+def _actions(day: Day, operations: OperationsConfig) -> list[Action]:
+    said = [(check.tier, check.code, check.said) for check in day.attempt.checks] if day.attempt else []
+    urgent = [item for item in said if item[0] in ("page", "ticket")]
+    if day.state == "killed":
+        urgent.insert(0, ("page", "RUN001", "the run was killed"))
+    elif day.state == "not run":
+        urgent.insert(0, ("page", "RUN003", "nothing ran: is the schedule on?"))
+    elif day.state == "late" and not any(code == "FRESH002" for _, code, _ in urgent):
+        urgent.insert(0, ("page", "FRESH002", "upstream has not delivered"))
+    words = {"day": day.date, "version": day.version or operations.model, "config": operations.retraining.config}
+    return [
+        Action(tier, code, day.date, text, heading(code), NEXT[code].format(**words)) for tier, code, text in urgent
+    ]
+
+
+def _of_record(day: Day) -> Action:
+    said = day.problem.message if day.problem else ""
+    return Action(
+        "ticket",
+        "RUN004",
+        day.date,
+        said,
+        heading("RUN004"),
+        NEXT["RUN004"].format(day=day.date, version="", config=""),
+    )
+
+
+def _others(before: list[Day]) -> list[str]:
+    """Days before the one that was asked for that are still open, with what to type."""
+    said = []
+    gaps = [day.date for day in before if day.state == "not run"]
+    if gaps:
+        were = "1 day was" if len(gaps) == 1 else f"{len(gaps)} days were"
+        listed = ", ".join(str(day) for day in gaps)
+        said.append(f"{were} never run: {listed}: ml backfill --from {gaps[0]} --to {gaps[-1]}")
+    for day in before:
+        if day.attempt and day.state == "running":
+            said.append(
+                f"{day.date} is being run, since {day.attempt.started:%Y-%m-%d %H:%M} UTC on {day.attempt.host}"
+            )
+        elif day.state in ("refused", "late", "no", "failed", "killed") and not day.complete:
+            said.append(f"{day.date} {MEANING[day.state]}: ml run --date {day.date}")
+    return said
+
+
+MEANING = {
+    "ok": "fine",
+    "paged": "fine, but somebody was paged",
+    "refused": "was refused by the contract",
+    "late": "was not delivered",
+    "no": "got a no from a check",
+    "failed": "failed",
+    "killed": "was killed",
+    "not run": "was not run",
+    "unreadable": "has a record that cannot be read",
+    "running": "is being run",
+    "waiting": "is not delivered yet",
+    "not due": "is not due yet",
+}
+
+
+def _promoted(paths: Paths, operations: OperationsConfig) -> dict[str, Any] | str:
+    try:
+        moves = Pointer(paths, operations, timeout=PATIENCE).moves(operations.model)
+    except ProjectError as error:
+        return error.message
+    return moves[-1] | {"version": f"{operations.model}/{moves[-1]['version']}"} if moves else "nothing yet"
+
+
+def as_dict(status: Status) -> dict[str, Any]:
+    """The same for machines."""
+    day = status.day
+    return {
+        **_figures(day),
+        "verdict": status.verdict,
+        "said": status.said,
+        "fine": status.fine,
+        "promoted": status.promoted,
+        "actions": [asdict(action) for action in status.actions],
+        "others": status.others,
+        "days": [_figures(day) | {"fine": day.fine} for day in status.days],
+        "record": day.record.model_dump(mode="json", exclude_none=True) if day.record else None,
+    }
+
+
+def _figures(day: Day) -> dict[str, Any]:
+    return {
+        "date": day.date.isoformat(),
+        "state": day.state,
+        "rows": day.rows,
+        "normal": day.normal,
+        "deviation": day.deviation,
+        "scored": day.scored,
+        "version": day.version,
+        "trained_until": day.trained_until and day.trained_until.isoformat(),
+        "age_days": day.age,
+        "seconds": day.seconds,
+        "attempts": len(day.attempts),
+    }

@@ -1,0 +1,151 @@
+"""Objects of one bucket, and the one way in which it says no."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import S3Store
+
+from ..errors import Exit, ProjectError
+from .storage import PATIENCE
+
+if TYPE_CHECKING:
+    from obstore import PutMode
+
+PART = 16 * 2**20
+"""Bytes above which an object is uploaded in parts of this size; it appears when the last one is there."""
+AT_ONCE = 4
+UPLOAD = 120.0
+"""Seconds that parts on their way may take: 64 MB at 5 Mbit/s."""
+
+SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may read and write there"
+HINTS = {
+    "builder error": "the address in AWS_ENDPOINT_URL has no TLS: AWS_ALLOW_HTTP=true if that is meant",
+    "NoSuchBucket": "make the bucket, or mend storage: in operations.yaml",
+    "AccessKeyId|SecretAccessKey|SessionToken|169.254": KEYS,
+    "AccessDenied|SignatureDoesNotMatch|ExpiredToken|40[13] ": KEYS,
+    "redirect|301 |AuthorizationHeaderMalformed": "set AWS_REGION to the region that the bucket is in",
+    "NotImplemented": "it has to honour If-None-Match and If-Match on PUT",
+}
+"""What to do next, by what stands in the error."""
+
+
+class Objects:
+    """Objects below ``s3://name/prefix``, by key. Every method raises ProjectError (exit 4) when the store says no.
+
+    A request is repeated while the store does not answer, and given up after about ``patience`` seconds.
+    """
+
+    def __init__(self, address: str, patience: float = PATIENCE) -> None:
+        self.address = address
+        # None starts in the second half, and each has two fifths to be answered.
+        limits = {"connect_timeout": _seconds(patience / 4), "read_timeout": _seconds(patience * 0.4)}
+        with self._saying():
+            self._store = _open(address, patience / 2, limits)
+            self._uploads = _open(address, patience / 2, limits | {"read_timeout": _seconds(UPLOAD)})
+
+    def where(self, key: str) -> str:
+        return f"{self.address}/{key}"
+
+    def get(self, key: str) -> tuple[bytes, str] | None:
+        """Content and e_tag, None where there is no such object."""
+        try:
+            with self._saying():
+                found = obstore.get(self._store, key)
+                return bytes(found.bytes()), str(found.meta["e_tag"])
+        except FileNotFoundError:
+            return None
+
+    def download(self, key: str, path: Path) -> None:
+        """Raises FileNotFoundError where there is no such object."""
+        with path.open("wb") as file, self._saying():
+            for chunk in obstore.get(self._store, key).stream(min_chunk_size=PART):
+                file.write(chunk)
+
+    def put(self, key: str, content: bytes | Path) -> None:
+        """Whole or not at all: what is uploaded in parts is no object before the last part is confirmed."""
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        store = self._store if size < PART // 16 else self._uploads
+        with self._saying(missing=True):
+            obstore.put(store, key, content, chunk_size=PART, max_concurrency=AT_ONCE)
+
+    def put_if(self, key: str, content: bytes, e_tag: str | None) -> str | None:
+        """Put only where the object still has ``e_tag`` (None: where there is none). Returns the new one, or None."""
+        try:
+            with self._saying(missing=True):
+                only: PutMode = "create" if e_tag is None else {"e_tag": e_tag}
+                return str(obstore.put(self._store, key, content, mode=only)["e_tag"])
+        except (AlreadyExistsError, PreconditionError):
+            return None
+
+    def remove(self, key: str) -> None:
+        with self._saying(missing=True):
+            obstore.delete(self._store, key)
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the objects directly below ``folder``, sorted."""
+        with self._saying():
+            found = obstore.list_with_delimiter(self._store, folder)["objects"]
+        return sorted(item["path"].rpartition("/")[2] for item in found)
+
+    @contextmanager
+    def _saying(self, *, missing: bool = False) -> Generator[None]:
+        """Make errors of the library readable. With ``missing``, an object that is not found is one of them too."""
+        try:
+            yield
+        except (AlreadyExistsError, PreconditionError):
+            raise
+        except FileNotFoundError as error:
+            if missing or "NoSuchBucket" in str(error):
+                raise refused(self.address, str(error)) from None
+            raise
+        except (BaseError, ValueError) as error:
+            raise refused(self.address, str(error)) from None
+
+
+def refused(address: str, text: str) -> ProjectError:
+    """``text`` is a page, with the library's insides and the server's XML: what matters is a line of it."""
+    for name in SECRETS:
+        if value := os.environ.get(name):
+            text = text.replace(value, "***")
+    head = text.split("\n\nDebug source")[0]
+    hint = next((hint for pattern, hint in HINTS.items() if re.search(pattern, head)), None)
+    status = re.search(r"status code: ([^:\n]+)", head)
+    code, message = (re.search(f"<{tag}>(.*?)</{tag}>", head, re.DOTALL) for tag in ("Code", "Message"))
+    if hint == KEYS and "169.254" in head:
+        said = "said no: no keys in the environment, and this machine has none of its own"
+    elif code is not None:
+        said = f"said no: {code[1]}" + (f": {message[1].splitlines()[0]}" if message else "")
+    elif status is not None:
+        said = f"said no: {status[1]}"
+    elif "error sending request" in head or "timed out" in head:
+        said = "does not answer"
+    else:
+        said = f"said no: {head.splitlines()[0]}"
+    hint = hint or "retry when it is back; is AWS_ENDPOINT_URL the right address?"
+    return ProjectError(f"the storage {address} {said[:200]}", hint=hint, exit=Exit.UNAVAILABLE)
+
+
+def _open(address: str, retrying: float, limits: dict[str, str]) -> S3Store:
+    """Keys, region and endpoint come from AWS_ variables."""
+    allow_http = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true", "yes", "on")
+    return S3Store.from_url(
+        address,
+        # a whole day may take minutes to arrive: what has to come soon is the next piece of it
+        client_options={"timeout": "1h", "allow_http": allow_http, **limits},
+        retry_config={"max_retries": 8, "retry_timeout": timedelta(seconds=retrying)},
+        disable_bulk_delete=True,  # not every store has it, and nothing here deletes in bulk
+    )
+
+
+def _seconds(value: float) -> str:
+    return f"{int(value * 1000)}ms"
