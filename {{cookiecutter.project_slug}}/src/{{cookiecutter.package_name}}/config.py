@@ -29,7 +29,7 @@ class FeatureConfig(Strict):
     """``columns`` enter as they are, ``derived`` are functions of ``transform/features.py``."""
 
     columns: Annotated[list[str], Field(min_length=1)]
-    derived: list[str] = []
+    derived: list[str] = Field(default_factory=list)
     encode: Literal["ordinal", "onehot"] = "ordinal"
     impute: bool = False
     scale: bool = False
@@ -39,7 +39,7 @@ class EstimatorConfig(Strict):
     """``kind`` names an entry of ``KINDS`` in ``estimator.py``; ``params`` go to scikit-learn as they are."""
 
     kind: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
 class GateConfig(Strict):
@@ -71,7 +71,7 @@ class ModelConfig(Strict):
     data: DataConfig
     features: FeatureConfig
     estimator: EstimatorConfig
-    slices: list[str] = []
+    slices: list[str] = Field(default_factory=list)
     gate: GateConfig | None = None
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     proof_rows: Annotated[int, Field(ge=20, le=2000)] = 200
