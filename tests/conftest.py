@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -181,6 +182,11 @@ def repository(bake: Bake) -> Callable[..., Project]:
 def checkout(tmp_path: Path) -> Path:
     """The template as a clone of it would be."""
     return clean_copy(tmp_path / "checkout")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def git(project: Project, *words: str) -> str:

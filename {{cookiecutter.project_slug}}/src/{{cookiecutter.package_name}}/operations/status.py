@@ -12,8 +12,9 @@ from ..errors import ProjectError
 from ..paths import Paths
 from ..serving.pointer import Pointer
 from . import day as one_day
+from .arrivals import deadline
 from .codes import NEXT, Tier, heading
-from .day import Day, deadline
+from .day import Day
 from .ledger import Ledger
 
 WEEKS = 14
@@ -26,6 +27,14 @@ VERDICTS = {
     "waiting": "WAITING",
     "not due": "NOT RUN YET",
 }
+UNDONE = {
+    "refused": "was refused by the contract",
+    "late": "was not there by its deadline",
+    "no": "got a no from a check",
+    "failed": "failed",
+    "killed": "was killed",
+}
+"""How a day that is still to be done is called among the others."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,8 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
     last = told[-1]
     if last.problem:
         raise last.problem
-    before = [day for day in told[-WEEKS:-1] if known and day.date >= known[0]]
+    told = [day for day in told[:-1] if known and day.date >= known[0]] + [last]
+    before = [day for day in told[:-1] if (wanted - day.date).days < WEEKS]
     due = now >= deadline(wanted, operations.daily)
     fine = last.fine and not (last.state == "running" and due and not last.complete)
     return Status(
@@ -103,10 +113,6 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
         return f"since {since}{seen}{where}"
     if day.state == "killed":
         return f"the run that began {since} was killed{where}"
-    if day.state == "waiting":
-        return f"not delivered yet at {last.started:%H:%M} UTC; the deadline is {until:%Y-%m-%d %H:%M} UTC"
-    if day.state == "late":
-        return f"not delivered by the deadline, {until:%Y-%m-%d %H:%M} UTC"
     if day.state in ("ok", "paged"):
         count = f"{day.rows:,} rows" if day.rows is not None else "rows"
         score = last.step("score")
@@ -114,7 +120,10 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
         urgent = [f"{n} {tier}{'s' * (n > 1)}" for tier in ("page", "ticket") if (n := _count(day, tier))]
         return ", ".join([f"{count} {how}", *urgent])
     wrong = next((step for step in last.steps if step.outcome == last.outcome), None)
-    return f"{wrong.name}: {wrong.said}" if wrong else last.outcome
+    what = f"{wrong.name}: {wrong.said.splitlines()[0] if wrong.said else wrong.outcome}" if wrong else last.outcome
+    if day.state in ("waiting", "late"):
+        return f"{what}; asked at {last.started:%H:%M} UTC, the deadline is {until:%Y-%m-%d %H:%M} UTC"
+    return what
 
 
 def _count(day: Day, tier: Tier) -> int:
@@ -128,8 +137,8 @@ def _actions(day: Day, operations: OperationsConfig) -> list[Action]:
         urgent.insert(0, ("page", "RUN001", "the run was killed"))
     elif day.state == "not run":
         urgent.insert(0, ("page", "RUN003", "nothing ran: is the schedule on?"))
-    elif day.state == "late" and not any(code == "FRESH002" for _, code, _ in urgent):
-        urgent.insert(0, ("page", "FRESH002", "upstream has not delivered"))
+    elif day.state == "late" and not any(tier == "page" for tier, _, _ in urgent):
+        urgent.insert(0, ("page", "FRESH002", "it was not there when it was asked for last, and the deadline is past"))
     words = {"day": day.date, "version": day.version or operations.model, "config": operations.retraining.config}
     return [
         Action(tier, code, day.date, text, heading(code), NEXT[code].format(**words)) for tier, code, text in urgent
@@ -161,25 +170,9 @@ def _others(before: list[Day]) -> list[str]:
             said.append(
                 f"{day.date} is being run, since {day.attempt.started:%Y-%m-%d %H:%M} UTC on {day.attempt.host}"
             )
-        elif day.state in ("refused", "late", "no", "failed", "killed") and not day.complete:
-            said.append(f"{day.date} {MEANING[day.state]}: ml run --date {day.date}")
+        elif day.state in UNDONE and not day.complete:
+            said.append(f"{day.date} {UNDONE[day.state]}: ml run --date {day.date}")
     return said
-
-
-MEANING = {
-    "ok": "fine",
-    "paged": "fine, but somebody was paged",
-    "refused": "was refused by the contract",
-    "late": "was not delivered",
-    "no": "got a no from a check",
-    "failed": "failed",
-    "killed": "was killed",
-    "not run": "was not run",
-    "unreadable": "has a record that cannot be read",
-    "running": "is being run",
-    "waiting": "is not delivered yet",
-    "not due": "is not due yet",
-}
 
 
 def _promoted(paths: Paths, operations: OperationsConfig) -> dict[str, Any] | str:
