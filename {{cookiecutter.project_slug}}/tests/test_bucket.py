@@ -273,6 +273,8 @@ def said_by(server: Server, status: str, code: str, storage: Storage) -> Project
         ("301 Moved Permanently", "", "AWS_REGION"),
         ("404 Not Found", "NoSuchBucket", "make the bucket"),
         ("404 Not Found", "", "AWS_ENDPOINT_URL"),
+        ("409 Conflict", "OperationAborted", "retry"),
+        ("412 Precondition Failed", "PreconditionFailed", "retry"),
         ("501 Not Implemented", "NotImplemented", "If-None-Match"),
         ("503 Slow Down", "SlowDown", "retry"),
         ("500 No", "InternalError", "retry"),
