@@ -29,6 +29,19 @@ CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
+LOCKS = f"{os.sep}locks{os.sep}"
+PATHS = {"os.rename": (0, 1), "os.link": (1,), "os.symlink": (1,)}
+"""Which arguments of an event are paths that change, where it is not the first one alone."""
+
+
+def _changed(event: str, arguments: tuple[Any, ...]) -> list[str]:
+    """Whole paths of what is about to change. Trees are removed by names in an open folder, the last argument."""
+    paths = [arguments[i] for i in PATHS.get(event, (0,)) if isinstance(arguments[i], str | os.PathLike)]
+    inside = arguments[-1] if event in ("os.remove", "os.rmdir", "os.mkdir") else -1
+    folder = os.getcwd() if inside == -1 else os.path.realpath(f"/proc/self/fd/{inside}")
+    return [os.path.normpath(os.path.join(folder, path)) for path in paths]
+
+
 class Killed(BaseException):
     """Not an Exception: no handler may survive it."""
 
@@ -42,12 +55,14 @@ class Moments:
         """Files that were opened for writing and have not got their name yet."""
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        changes = event in CHANGES or (event == "open" and bool(arguments[2] & WRITING))
-        if not changes or not isinstance(arguments[0], str | Path):
+        if event not in CHANGES and not (event == "open" and arguments[2] & WRITING):
             return
-        path = str(arguments[0])
-        if not path.startswith(self.folder) or "/locks/" in path.replace(os.sep, "/"):
+        below = [path for path in _changed(event, arguments) if path.startswith(self.folder + os.sep)]
+        if not below or LOCKS in below[0]:
             return
+        self.changing(event, below[0], arguments)
+
+    def changing(self, event: str, path: str, arguments: tuple[Any, ...]) -> None:
         self.count += 1
         if self.at is not None and self.count >= self.at:
             self.die(event)
@@ -57,14 +72,14 @@ class Moments:
             self.unfinished.discard(path)
 
 
-_watching: list[Moments] = []
+watching: list[Moments] = []
 _hooked: list[bool] = []
 
 
-def _listen() -> None:
+def listen() -> None:
     if not _hooked:
         _hooked.append(True)
-        sys.addaudithook(lambda event, arguments: _watching[-1](event, arguments) if _watching else None)
+        sys.addaudithook(lambda event, arguments: watching[-1](event, arguments) if watching else None)
 
 
 def _raise(_: str) -> None:
@@ -74,13 +89,13 @@ def _raise(_: str) -> None:
 @contextmanager
 def moments(folder: Path, at: int | None = None) -> Iterator[Moments]:
     """Count moments, or die at one. A file that was being written then is left half written, as by another process."""
-    _listen()
+    listen()
     watch = Moments(folder, at, _raise)
-    _watching.append(watch)
+    watching.append(watch)
     try:
         yield watch
     finally:
-        _watching.remove(watch)
+        watching.remove(watch)
         if at is not None:
             for path in map(Path, watch.unfinished):
                 if path.is_file():
@@ -158,8 +173,8 @@ if __name__ == "__main__":
             bucket.Bucket = SHORT
         changing = _changing(Requests(moment or 1, _kill if moment else _dawdle_sending))
     else:
-        _listen()
-        _watching.append(Moments(Path(place), moment, _kill if moment else _dawdle))
+        listen()
+        watching.append(Moments(Path(place), moment, _kill if moment else _dawdle))
         changing = nullcontext()
     with changing:
         sys.exit(main(sys.argv[3:]))

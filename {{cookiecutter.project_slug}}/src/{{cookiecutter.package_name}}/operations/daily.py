@@ -44,7 +44,7 @@ def run(
     """
     operations = load_operations(paths.operations)
     retraining.check(operations, paths)
-    _refuse_a_day_to_come(day, clock())
+    refuse_a_day_to_come(day, clock())
     ledger = ledger or Ledger(paths, operations)
     try:
         with ledger.storage.locked(f"run-{PIPELINE}-{day}", wait=False):
@@ -80,7 +80,7 @@ def run_until(
     raise AssertionError
 
 
-def _refuse_a_day_to_come(day: date, now: datetime) -> None:
+def refuse_a_day_to_come(day: date, now: datetime) -> None:
     if day > now.date():
         raise ProjectError(
             f"{day} is in the future: today is {now:%Y-%m-%d} UTC",
