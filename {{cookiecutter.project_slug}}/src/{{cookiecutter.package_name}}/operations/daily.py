@@ -18,7 +18,7 @@ from ..errors import Exit, ProjectError
 from ..model.version import ModelVersion
 from ..paths import Paths
 from ..spec import Table
-from ..storage import Held
+from ..storage import Held, StorageRefused
 from . import arrivals, retraining
 from .attempt import Clock, Run
 from .codes import Tier
@@ -116,7 +116,7 @@ def _ingest(
         try:
             done = ingest(table, day, CONTRACT, operations, paths, now)
         except ProjectError as missing:
-            if missing.exit is not Exit.UNAVAILABLE:
+            if missing.exit is not Exit.UNAVAILABLE or isinstance(missing, StorageRefused):
                 raise
             _not_there(step, table, day, operations, store, now, missing, urgent)
             return step.outcome == "ok"

@@ -15,8 +15,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
-from ..errors import Exit, ProjectError
-from .storage import PATIENCE
+from ..errors import ProjectError
+from .storage import PATIENCE, StorageRefused
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -50,7 +50,7 @@ HINTS = {
 
 
 class Objects:
-    """Objects below ``s3://name/prefix``, by key. Every method raises ProjectError (exit 4) when the store says no.
+    """Objects below ``s3://name/prefix``, by key. Every method raises StorageRefused (exit 4) when the store says no.
 
     A request is repeated while the store does not answer, and given up after about ``patience`` seconds.
     """
@@ -136,7 +136,7 @@ class Objects:
             raise refused(self.address, str(error)) from None
 
 
-def refused(address: str, text: str) -> ProjectError:
+def refused(address: str, text: str) -> StorageRefused:
     """``text`` is a page, with the library's insides and the server's XML: what matters is a line of it."""
     for name in SECRETS:
         if value := os.environ.get(name):
@@ -156,9 +156,9 @@ def refused(address: str, text: str) -> ProjectError:
         if asked := re.search(r"https?://[^/\s]+", head):
             said += f" at {asked[0]}"
     else:
-        said = f"said no: {head.splitlines()[0].rpartition(' - ')[2]}"
+        said = "said no: " + re.sub(r"^Generic \w+ error: ", "", head.splitlines()[0].rpartition(" - ")[2])
     hint = hint or "retry when it is back; AWS_ENDPOINT_URL and AWS_REGION say where it is asked"
-    return ProjectError(f"the storage {address} {said[:200]}", hint=hint, exit=Exit.UNAVAILABLE)
+    return StorageRefused(f"the storage {address} {said[:200]}", hint)
 
 
 def _open(address: str, patience: float, answer: float) -> S3Store:
