@@ -423,7 +423,10 @@ def test_the_page_stands_alone_and_its_plots_are_well_formed(project: Project) -
     assert len(plots) == 4
     for plot in plots:
         numbers = [
-            value for one in drawn_of(plot).iter() for key, value in one.items() if key in ("x", "y", "cx", "cy", "width")
+            value
+            for one in drawn_of(plot).iter()
+            for key, value in one.items()
+            if key in ("x", "y", "cx", "cy", "width")
         ]
         assert all(0 <= float(value) <= 480 for value in numbers)
     dots = drawn_of(plots[0]).findall("circle")

@@ -71,7 +71,9 @@ def backfill(
     from ..paths import find
 
     if first is None or last is None:
-        raise ProjectError("which days? expected --from DAY --to DAY", hint="ml backfill --from 2026-05-01 --to 2026-05-31")
+        raise ProjectError(
+            "which days? expected --from DAY --to DAY", hint="ml backfill --from 2026-05-01 --to 2026-05-31"
+        )
     begin, end = first.date(), last.date()
     with console.progress(len(list(days(begin, end))), "backfill") as advance:
         said = backfill_now(begin, end, find(), clock=now, jobs=jobs, force=force, report=advance)
@@ -127,7 +129,9 @@ def _show_range(first: date, last: date, said: Backfilled) -> None:
         + (f", {len(bad)} not fine" if bad else ""),
         "bold red" if bad else "bold green",
     )
-    rows = [[str(day), done.outcome, done.checks[0].code, done.checks[0].said.splitlines()[0]] for day, done in bad.items()]
+    rows = [
+        [str(day), done.outcome, done.checks[0].code, done.checks[0].said.splitlines()[0]] for day, done in bad.items()
+    ]
     if rows:
         console.table(["day", "", "", "seen"], rows)
     if said.stopped:
