@@ -13,6 +13,7 @@ from ..errors import ProjectError
 from ..paths import Paths
 from ..source import fetch
 from ..spec import Contract, Table
+from ..storage import StorageRefused
 from .delivery import Delivery
 from .rules import collected
 from .store import QUARANTINE, Manifest, Store, save
@@ -86,6 +87,8 @@ def ingest_days(
         for table in contract.tables.values():
             try:
                 done.append(ingest(table, day, contract, operations, paths, now))
+            except StorageRefused as error:  # and every other table and day would wait as long for the same answer
+                return done, [*failed, error]
             except ProjectError as error:
                 failed.append(error)
             report(f"{table.name} {day}")
