@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.xdist_group("schedules"),
     pytest.mark.skipif(sys.platform == "win32", reason="schedulers of Linux"),
 ]
-STAND_INS = ROOT / "tests" / "stand_ins"
+
 PATIENCE = 240  # seconds for a scheduler to do what it should
 
 

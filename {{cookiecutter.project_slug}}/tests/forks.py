@@ -40,7 +40,12 @@ def _server() -> str:
     if ADDRESS in os.environ:
         return os.environ[ADDRESS]
     address = f"{tempfile.mkdtemp(prefix='forks-')}/socket"
-    command = [sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv[2]); import forks; forks.serve()", address]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv[2]); import forks; forks.serve()",
+        address,
+    ]
     server = subprocess.Popen(  # one thread each: nothing here is large, and spinning ones cost
         [*command, str(Path(__file__).parent)],
         env=os.environ | {ADDRESS: address, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
@@ -95,7 +100,7 @@ def _become(request: bytes, files: list[int]) -> NoReturn:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    function, arguments = pickle.loads(request)  # noqa: S301 - from ourselves
+    function, arguments = pickle.loads(request)
     code = 1
     try:
         code = function(*arguments)

@@ -4,6 +4,8 @@ Python announces each of them as an audit event, whichever function causes it: o
 removing, making a folder. In this process death is an exception after which nothing below the folder changes any more;
 as a script, it is SIGKILL: `python kill.py FOLDER MOMENT ml-arguments…`. With MOMENT 0 nothing dies, but every renaming
 waits for half a second, so that two runs get into each other's way if they can.
+
+In place of a folder it may be ``s3://``, any bucket: a moment is then whenever an object is about to be put or removed.
 """
 
 from __future__ import annotations
@@ -11,11 +13,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import obstore
+
+from {{cookiecutter.package_name}}.storage import bucket
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -95,6 +103,52 @@ def moments(folder: Path, at: int | None = None) -> Iterator[Moments]:
                     path.rename(path.with_name(path.name.replace(f"-{os.getpid()}-", "-1-", 1)))
 
 
+class Requests:
+    """Counts changes of any bucket that this thread is about to make, and dies at the one numbered ``at``.
+
+    A lock is renewed by another thread: that is no moment, but nobody renews any more after death.
+    """
+
+    def __init__(self, at: int | None, die: Callable[[str], None]) -> None:
+        self.at, self.die, self.count, self.dead = at, die, 0, False
+        self.thread = threading.get_ident()
+
+    def __call__(self, event: str) -> None:
+        if threading.get_ident() == self.thread:
+            self.count += 1
+            self.dead = self.at is not None and self.count >= self.at
+            if self.dead:
+                self.die(event)
+        elif self.dead:
+            sys.exit()
+
+
+def _wrap(watch: Requests, real: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(*arguments: Any, **named: Any) -> Any:
+        watch(real.__name__)
+        return real(*arguments, **named)
+
+    return watched
+
+
+@contextmanager
+def requests(at: int | None = None) -> Iterator[Requests]:
+    """Count changes of a bucket, or die at one."""
+    watch = Requests(at, _raise)
+    with _changing(watch):
+        yield watch
+
+
+@contextmanager
+def _changing(watch: Requests) -> Iterator[None]:
+    real = obstore.put, obstore.delete
+    obstore.put, obstore.delete = (_wrap(watch, function) for function in real)
+    try:
+        yield
+    finally:
+        obstore.put, obstore.delete = real
+
+
 def _kill(_: str) -> None:
     os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
@@ -103,10 +157,24 @@ def _dawdle(event: str) -> None:
     time.sleep(0.5 if event == "os.rename" else 0)
 
 
+def _dawdle_sending(_: str) -> None:
+    time.sleep(0.1)
+
+
+SHORT = partial(bucket.Bucket, lease=0.5)
+"""A bucket whose locks are free half a second after their holder died."""
+
 if __name__ == "__main__":
     from {{cookiecutter.package_name}}.cli import main
 
-    listen()
-    moment = int(sys.argv[2])
-    watching.append(Moments(Path(sys.argv[1]), moment, _kill if moment else _dawdle))
-    sys.exit(main(sys.argv[3:]))
+    place, moment = sys.argv[1], int(sys.argv[2])
+    if place == "s3://":
+        if moment:
+            bucket.Bucket = SHORT
+        changing = _changing(Requests(moment or 1, _kill if moment else _dawdle_sending))
+    else:
+        listen()
+        watching.append(Moments(Path(place), moment, _kill if moment else _dawdle))
+        changing = nullcontext()
+    with changing:
+        sys.exit(main(sys.argv[3:]))
