@@ -120,12 +120,12 @@ def test_a_range_that_is_none_touches_nothing(first: str, last: str, said: str, 
 
 
 def test_a_record_that_cannot_be_read_is_told_before_anything_runs(promoted: Project) -> None:
-    assert promoted.ml("run", "--date", str(DAYS[3])).code == 0
-    path = promoted.paths.root / "var" / "ledger" / "daily" / f"{DAYS[3]}.json"
+    assert promoted.ml("run", "--date", str(DAYS[1])).code == 1, "the day before lacks, and with it labels"
+    path = promoted.paths.root / "var" / "ledger" / "daily" / f"{DAYS[1]}.json"
     path.write_text("{", "utf-8")
     before = promoted.tree(".")
     ran = promoted.ml(*RANGE)
-    assert ran.code == 2 and f"{DAYS[3]}.json is no record" in ran.err
+    assert ran.code == 2 and f"{DAYS[1]}.json is no record" in ran.err
     assert promoted.tree(".") == before
 
 

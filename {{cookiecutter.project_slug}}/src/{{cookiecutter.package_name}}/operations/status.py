@@ -21,6 +21,8 @@ WEEKS = 14
 """Days looked back for what is still to be done."""
 PATIENCE = 0.5
 """Seconds that the registry has to answer: the rest of the answer does not need it."""
+LEDGER_PATIENCE = 3.0
+"""Seconds that a ledger in a bucket has: without it there is no answer."""
 VERDICTS = {
     "ok": "OK",
     "running": "RUNNING",
@@ -74,7 +76,7 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
         raise ProjectError(
             f"{wanted} is in the future: it is {now:%Y-%m-%d %H:%M} UTC", hint="without --date it is about yesterday"
         )
-    ledger = Ledger(paths, operations)
+    ledger = Ledger(paths, operations, LEDGER_PATIENCE)
     begin = wanted - timedelta(days=max(count, WEEKS) - 1)
     known = ledger.days()
     told = [one_day.read(ledger, day, operations.daily, now) for day in days(begin, wanted)]
