@@ -93,6 +93,7 @@ EMPTY = {
     "evaluate": (["nowhere", "--dataset", "x.parquet", "--output", "y"], 4, "no trained version in nowhere"),
     "rollback": ([], 1, "nothing to roll back to"),
     "versions": ([], 0, ""),
+    "ready": ([], 1, ""),
     "run": (["--date", "2150-01-01"], 2, "is in the future"),
     "score": (["--date", "2026-05-31"], 1, "no version of hours was ever promoted"),
     "backfill": (["--from", "2026-05-31", "--to", "2026-05-30"], 2, "wrong way round"),

@@ -144,14 +144,14 @@ def test_on_drift_wants_two_of_five_days_and_the_latest(
     drifted(promoted, *back, trained=trained)
     watched = daily._monitor
 
-    def monitor(run: Any, *arguments: Any, **options: Any) -> None:
-        watched(run, *arguments, **options)
+    def monitor(job: Any, **options: Any) -> None:
+        watched(job, **options)
         if today:
-            run.attempt.steps[-1].checks.append(Said(code="PERF001", tier="page", said="worse"))
+            job.run.attempt.steps[-1].checks.append(Said(code="PERF001", tier="page", said="worse"))
 
     monkeypatch.setattr(daily, "_monitor", monitor)
-    monkeypatch.setattr(daily.retraining, "retrain", lambda step, day, operations, paths, run, now: step.facts.update(
-        why=daily.retraining.due(day, operations, run)
+    monkeypatch.setattr(daily.retraining, "retrain", lambda step, job: step.facts.update(
+        why=daily.retraining.due(job.day, job.operations, job.run)
     ))  # fmt: skip
     promoted.ml(*RUN)
     assert (retrain(promoted)["facts"].get("why") is not None) == due

@@ -27,15 +27,21 @@ class Ingested:
     changed: bool
 
 
-def ingest(
-    table: Table, day: date, contract: Contract, operations: OperationsConfig, paths: Paths, now: datetime
-) -> Ingested:
-    """Fetch, check and store one table of one day. Running it again gives the same bytes.
+@dataclass(frozen=True)
+class Examined:
+    """A delivery that was read and held against the contract, and nothing written yet."""
 
-    Raises ProjectError: exit 4 when the day is not there yet, exit 3 when the contract refuses it. A refused delivery
-    is kept in quarantine with its report, and the partition that was there before stays.
-    """
-    store = Store(paths)
+    table: Table
+    day: date
+    origin: str
+    content: bytes
+    checked: Checked | ContractViolated
+
+
+def examine(
+    table: Table, day: date, contract: Contract, operations: OperationsConfig, paths: Paths, now: datetime
+) -> Examined:
+    """Fetch and check one table of one day, and write nothing. Raises ProjectError (exit 4) when it is not there."""
     try:
         delivery = fetch(table.name, day, operations.source, paths, now)
     except Unreadable as broken:
@@ -48,12 +54,28 @@ def ingest(
             "cut off in transfer?",
         )
         refused = ContractViolated(table.name, day.isoformat(), contract.version, 0, [violation])
-        raise _quarantined(refused, broken.origin, broken.content, store.storage) from None
+        return Examined(table, day, broken.origin, broken.content, refused)
     try:
-        checked = check(delivery.frame, table, contract.version, day)
+        checked: Checked | ContractViolated = check(delivery.frame, table, contract.version, day)
     except ContractViolated as refused:
-        raise _quarantined(refused, delivery.origin, delivery.content, store.storage) from None
-    return _store(checked, table, day, contract, delivery.origin, delivery.sha256, store)
+        checked = refused
+    return Examined(table, day, delivery.origin, delivery.content, checked)
+
+
+def commit(seen: Examined, contract: Contract, store: Store) -> Ingested:
+    """Put what was examined in force. Raises ProjectError (exit 3) for what the contract refuses, which is kept in
+    quarantine with its report; the partition that was there before stays."""
+    if isinstance(seen.checked, ContractViolated):
+        raise _quarantined(seen.checked, seen.origin, seen.content, store.storage)
+    digest = hashlib.sha256(seen.content).hexdigest()
+    return _store(seen.checked, seen.table, seen.day, contract, seen.origin, digest, store)
+
+
+def ingest(
+    table: Table, day: date, contract: Contract, operations: OperationsConfig, paths: Paths, now: datetime
+) -> Ingested:
+    """Fetch, check and store one table of one day. Running it again gives the same bytes. Raises ProjectError."""
+    return commit(examine(table, day, contract, operations, paths, now), contract, Store(paths))
 
 
 def ingest_days(

@@ -51,6 +51,7 @@ class Lease:
         self._acquire(wait)
         self._renewer.start()
         try:
+            self._objects.prove_conditions(self._key, self._record(held=True))
             yield
         except BaseException:
             with suppress(ProjectError):
@@ -66,28 +67,27 @@ class Lease:
         """
         with self._turn:
             if not self._lost and stopwatch() - self._sent > self._seconds * 0.4:
-                self._renew()
+                self._replace(held=True)
             if self._lost:
                 raise self._taken_over()
 
     def _acquire(self, wait: bool) -> None:
-        """Raises Held if somebody has it and ``wait`` is false: known as soon as it changes, or is not ours to take."""
         seen, since, pause = None, stopwatch(), FIRST_LOOK
         while True:
             content, tag = self._objects.get(self._key) or (None, None)
             record = _read(content)
-            changed = tag != seen and seen is not None
+            alive = tag != seen and seen is not None
             if tag != seen:
                 seen, since = tag, stopwatch()
-            dead = stopwatch() - since >= record.get("lease_seconds", self._seconds)
-            if not record["held"] or dead:
+            if not record["held"] or stopwatch() - since >= record.get("lease_seconds", self._seconds):
                 if self._take(tag):
                     return
-                changed = True
-            if changed and not wait:
+                seen = ""  # whoever was faster is alive
+            elif alive and not wait:
                 raise Held(self._key.rpartition("/")[2], _holder(record))
-            time.sleep(pause)
-            pause = min(pause * 1.5, LATER_LOOKS, self._seconds / 10)
+            else:
+                time.sleep(pause)
+                pause = min(pause * 1.5, LATER_LOOKS, self._seconds / 10)
 
     def _take(self, tag: str | None) -> bool:
         sent = stopwatch()
@@ -114,15 +114,12 @@ class Lease:
             raise self._taken_over()
         self._tag, self._sent = new, sent
 
-    def _renew(self) -> None:
-        self._replace(held=True)
-
     def _keep(self) -> None:
         while not self._done.wait(self._seconds / 3):
             with self._turn, suppress(ProjectError):  # a storage that is away for a moment: again at the next turn
                 if self._lost or self._done.is_set():
                     return
-                self._renew()
+                self._replace(held=True)
 
     def _release(self) -> None:
         self._done.set()

@@ -26,13 +26,20 @@ AT_ONCE = 4
 UPLOAD = 120.0
 """Seconds that parts on their way may take: 64 MB at 5 Mbit/s."""
 
+NO_TAG = f'"{"0" * 32}"'
+"""The e_tag of nothing."""
+_PROVEN: set[str] = set()
+"""Addresses at which conditions are known to hold."""
+
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may read and write there"
+KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may list, read, write and remove there"
+NO_KEYS = r"Missing \w+|/latest/(api|meta-data)/"
+"""What is said without keys: the library then asks the machine's own service for some, as on EC2."""
 HINTS = {
     "builder error": "the address in AWS_ENDPOINT_URL has no TLS: AWS_ALLOW_HTTP=true if that is meant",
     "NoSuchBucket": "make the bucket, or mend storage: in operations.yaml",
-    "AccessKeyId|SecretAccessKey|SessionToken|169.254": KEYS,
-    "AccessDenied|SignatureDoesNotMatch|ExpiredToken|40[13] ": KEYS,
+    NO_KEYS: KEYS,
+    "InvalidAccessKeyId|AccessDenied|SignatureDoesNotMatch|ExpiredToken|InvalidToken|40[13] ": KEYS,
     "redirect|301 |AuthorizationHeaderMalformed": "set AWS_REGION to the region that the bucket is in",
     "NotImplemented": "it has to honour If-None-Match and If-Match on PUT",
 }
@@ -87,6 +94,19 @@ class Objects:
         except (AlreadyExistsError, PreconditionError):
             return None
 
+    def prove_conditions(self, key: str, content: bytes) -> None:
+        """Raises ProjectError (exit 2) if the store replaces the object at ``key`` against a condition.
+
+        Asked once a process; ``content`` should be what stands there already.
+        """
+        if self.address not in _PROVEN:
+            if any(self.put_if(key, content, tag) is not None for tag in (None, NO_TAG)):
+                raise ProjectError(
+                    f"the storage {self.address} ignores If-None-Match or If-Match on PUT: no lock would hold there",
+                    hint="another store, or a folder: storage: in operations.yaml",
+                )
+            _PROVEN.add(self.address)
+
     def remove(self, key: str) -> None:
         with self._saying(missing=True):
             obstore.delete(self._store, key)
@@ -105,7 +125,7 @@ class Objects:
         except (AlreadyExistsError, PreconditionError):
             raise
         except FileNotFoundError as error:
-            if missing or "NoSuchBucket" in str(error):
+            if missing or "NoSuchKey" not in str(error):  # no bucket, or something there that is no storage
                 raise refused(self.address, str(error)) from None
             raise
         except (BaseError, ValueError) as error:
@@ -121,17 +141,19 @@ def refused(address: str, text: str) -> ProjectError:
     hint = next((hint for pattern, hint in HINTS.items() if re.search(pattern, head)), None)
     status = re.search(r"status code: ([^:\n]+)", head)
     code, message = (re.search(f"<{tag}>(.*?)</{tag}>", head, re.DOTALL) for tag in ("Code", "Message"))
-    if hint == KEYS and "169.254" in head:
-        said = "said no: no keys in the environment, and this machine has none of its own"
+    if re.search(NO_KEYS, head):
+        said = "cannot be asked: no keys in the environment, and this machine has none of its own"
     elif code is not None:
         said = f"said no: {code[1]}" + (f": {message[1].splitlines()[0]}" if message else "")
     elif status is not None:
         said = f"said no: {status[1]}"
     elif "error sending request" in head or "timed out" in head:
         said = "does not answer"
+        if asked := re.search(r"https?://[^/\s]+", head):
+            said += f" at {asked[0]}"
     else:
-        said = f"said no: {head.splitlines()[0]}"
-    hint = hint or "retry when it is back; is AWS_ENDPOINT_URL the right address?"
+        said = f"said no: {head.splitlines()[0].rpartition(' - ')[2]}"
+    hint = hint or "retry when it is back; AWS_ENDPOINT_URL and AWS_REGION say where it is asked"
     return ProjectError(f"the storage {address} {said[:200]}", hint=hint, exit=Exit.UNAVAILABLE)
 
 
@@ -142,7 +164,14 @@ def _open(address: str, retrying: float, limits: dict[str, str]) -> S3Store:
         address,
         # a whole day may take minutes to arrive: what has to come soon is the next piece of it
         client_options={"timeout": "1h", "allow_http": allow_http, **limits},
-        retry_config={"max_retries": 8, "retry_timeout": timedelta(seconds=retrying)},
+        retry_config={
+            "max_retries": 8,
+            "retry_timeout": timedelta(seconds=retrying),
+            "backoff": {
+                "init_backoff": timedelta(seconds=retrying / 100),
+                "max_backoff": timedelta(seconds=retrying / 4),
+            },
+        },
         disable_bulk_delete=True,  # not every store has it, and nothing here deletes in bulk
     )
 

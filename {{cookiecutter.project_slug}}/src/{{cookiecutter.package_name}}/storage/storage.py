@@ -57,7 +57,12 @@ class Storage(ABC):
 
     @abstractmethod
     def locked(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
-        """Alone in whatever ``name`` stands for. Raises :class:`Held` without waiting when ``wait`` is false."""
+        """Alone in whatever ``name`` stands for. Raises :class:`Held` when ``wait`` is false and somebody else has it.
+
+        In a bucket that is certain once the holder has shown life: within 10 s. A holder that was killed shows none,
+        and after 30 s the lock is ours, waiting or not. Whoever loses a lock that way (their process stood still for
+        that long) gets a ProjectError (exit 4) from their next write, at the latest when they give the lock back.
+        """
 
     def write_json(self, key: str, value: object) -> None:
         self.write(key, as_json(value))
