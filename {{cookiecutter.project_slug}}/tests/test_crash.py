@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from conftest import LAST, Project
 if os.name == "nt":
     pytest.skip("Windows has no fork, and no SIGKILL", allow_module_level=True)
 
-import forks  # noqa: E402 - cannot be imported there
+import forks
 
 D = LAST + timedelta(days=1)
 """The first day that the project with a champion has not seen."""
@@ -97,7 +97,11 @@ def test_killed_at_any_boundary_the_old_or_the_new_stands_and_the_next_run_compl
     undisturbed = promoted.copy(tmp_path / "undisturbed")
     whole = forks.ml(undisturbed.paths.root, *RUN)
     assert whole.code == 0, whole.err
-    before, after, names = readable(promoted), readable(undisturbed), [s["name"] for s in attempts(undisturbed)[-1]["steps"]]
+    before, after, names = (
+        readable(promoted),
+        readable(undisturbed),
+        [s["name"] for s in attempts(undisturbed)[-1]["steps"]],
+    )
     earlier, said = attempts(promoted), promoted.ml("status", "--date", str(D), "--json").json
 
     for number in spread(whole.boundaries):

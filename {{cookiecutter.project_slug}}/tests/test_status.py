@@ -159,6 +159,14 @@ def test_a_ticket_leaves_the_day_fine_and_is_said_in_the_first_line(project: Pro
     assert "docs/runbook.md#fresh003-fewer-rows-than-the-weekdays-normal" in ran.out
 
 
+def test_a_challenger_that_waits_is_named_in_what_to_type(project: Project) -> None:
+    done = steps(DAY)
+    done[5].facts = {"version": "hours/4", "gate": "PASS", "promoted": False}
+    done[5].checks = [said("TRAIN003", "ticket", "hours/4: gate PASS; it waits for a person")]
+    write(project, DAY, attempt(DAY, done))
+    assert "next: uv run ml card hours/4" in project.ml("status").out
+
+
 def test_a_page_is_not_fine_though_the_run_ended_well(project: Project) -> None:
     done = steps(DAY)
     done[4].checks = [said("FRESH004", "page", "yesterday's file again")]

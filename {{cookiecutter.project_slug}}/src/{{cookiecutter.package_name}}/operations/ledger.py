@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..config import OperationsConfig
 from ..errors import Exit, ProjectError
 from ..paths import Paths
-from ..storage import open_storage
+from ..storage import PATIENCE, open_storage
 from .codes import TIERS, Tier
 
 PIPELINE = "daily"
@@ -115,8 +115,8 @@ class Record(_Written):
 class Ledger:
     """The records of one pipeline."""
 
-    def __init__(self, paths: Paths, operations: OperationsConfig) -> None:
-        self.storage = open_storage(operations.storage.ledger, paths)
+    def __init__(self, paths: Paths, operations: OperationsConfig, patience: float = PATIENCE) -> None:
+        self.storage = open_storage(operations.storage.ledger, paths, patience=patience)
 
     def key(self, day: date) -> str:
         return f"{PIPELINE}/{day}.json"

@@ -82,6 +82,6 @@ class Bucket(Storage):
                 self._held.remove(lease)
 
     def _still_alone(self) -> None:
-        """Raises ProjectError (exit 4) when a lock that this storage holds was taken over: nothing is written then."""
+        """Raises StorageRefused when a lock that this storage holds was taken over: nothing is written then."""
         for lease in tuple(self._held):
             lease.assure()
