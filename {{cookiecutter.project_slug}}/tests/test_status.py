@@ -486,6 +486,7 @@ def test_hostile_words_of_the_ledger_are_shown_and_not_run(project: Project) -> 
     done = steps(DAY, version=hostile)
     done[0].name = f"ingest {hostile}"
     done[5].said = hostile
+    done[2].facts["metric"] = hostile
     done[4].checks = [said("FRESH003", "ticket", hostile)]
     write(project, DAY, attempt(DAY, done, host=hostile, user=hostile))
     text = page_of(project)

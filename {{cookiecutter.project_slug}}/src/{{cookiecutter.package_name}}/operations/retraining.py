@@ -62,9 +62,7 @@ def due(day: date, operations: OperationsConfig, run: Run) -> str | None:
     return f"drift on {', '.join(drifted)}"
 
 
-def unmoved(
-    day: date, champion: VersionId | None, paths: Paths, operations: OperationsConfig
-) -> VersionId | None:
+def unmoved(day: date, champion: VersionId | None, paths: Paths, operations: OperationsConfig) -> VersionId | None:
     """The version that scores ``day``. What a day's own run promotes serves from the next day on.
 
     Otherwise the day, run again, would be scored by what it trained, and its predictions would be others.
