@@ -34,10 +34,13 @@ PLUMBING |= {"storage"} | {f"storage/{name}" for name in ("address", "bucket", "
 SILENT = {
     "dataset": {"data/violations"},  # the words of a refusal
     "train": {
-        *("data/store", "data/validation", "data/violations"),  # the dataset is frozen already
+        *("data/evidence", "data/rules", "data/store", "data/validation", "data/violations"),  # frozen already
         *("training/registry", "training/tracking"),  # nothing is registered
     },
-    "evaluate": {"data/describe", "data/store", "data/validation", "data/violations"},  # frozen already
+    "evaluate": {
+        *("data/describe", "data/evidence", "data/rules"),  # frozen already
+        *("data/store", "data/validation", "data/violations"),
+    },
 }
 """Modules that a stage imports and that cannot change what it writes."""
 ENVIRONMENT = ("AWS_", "DVC_", "GIT_")

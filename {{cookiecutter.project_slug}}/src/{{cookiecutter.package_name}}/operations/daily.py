@@ -84,15 +84,15 @@ def run_until(
     """Like :func:`run`, and again after a while for as long as a retry may help and the deadline is ahead."""
     config = load_operations(paths.operations).daily
     end = arrivals.deadline(day, config)
-    for pause in arrivals.retries(config):
+    pauses = arrivals.retries(config)
+    while True:
         done = run(day, paths, clock=clock, report=report)
         left = end - clock()
         if done.exit != Exit.UNAVAILABLE or left < timedelta(0):
             return done
-        wait = min(pause, left + timedelta(seconds=1))  # the last try is past the deadline, and says so
+        wait = min(next(pauses), left + timedelta(seconds=1))  # the last try is past the deadline, and says so
         report(f"waits {wait.total_seconds() / 60:.0f} minutes: {done.checks[0].said if done.checks else ''}")
         sleep(wait.total_seconds())
-    raise AssertionError
 
 
 def refuse_a_day_to_come(day: date, now: datetime) -> None:

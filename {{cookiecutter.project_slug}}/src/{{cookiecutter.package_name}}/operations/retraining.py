@@ -125,7 +125,7 @@ def retrain(step: Step, job: Job) -> None:
         registry.fetch(which)
         return worker.verify(which, paths)
 
-    promote(registry, version, verify, now=job.now, why=REASON.format(day=day) + why)
+    promote(registry, version, verify, now=job.at, why=REASON.format(day=day) + why)
     step.facts["promoted"] = True
     step.said += "; promoted"
 
