@@ -64,7 +64,20 @@ def serve() -> None:
     """Fork on request: ``function, arguments`` and three files to be its standard input, output and errors."""
     for name in EVERYTHING.split():
         importlib.import_module(f"{PACKAGE}.{name}")
-    importlib.import_module("sklearn.ensemble")
+    for name in (
+        "sklearn.ensemble",
+        "sqlalchemy.dialects.sqlite",
+        "mlflow.store.model_registry.sqlalchemy_store",
+        "alembic.command",
+        "polars._utils.parquet",
+        "opentelemetry.sdk.metrics",
+    ):
+        importlib.import_module(name)
+    import gc
+
+    gc.collect()
+    gc.disable()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(sys.argv[1])

@@ -50,6 +50,7 @@ class Run:
             user=user(),
         )
         self._record.attempts.append(self.attempt)
+        ledger.sweep(day)
         ledger.write(self._record)
 
     @contextmanager

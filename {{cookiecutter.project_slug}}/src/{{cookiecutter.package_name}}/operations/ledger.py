@@ -150,6 +150,10 @@ class Ledger:
         content = record.model_dump_json(indent=1, exclude_none=True) + "\n"
         self.storage.write(self.key(record.date), content.encode())
 
+    def sweep(self, day: date) -> None:
+        """Remove what a killed run left of the day's record beside it. Call it under the day's lock."""
+        self.storage.sweep(PIPELINE, f"{day}.json")
+
     def days(self) -> list[date]:
         """Days that have a record, oldest first."""
         days = []

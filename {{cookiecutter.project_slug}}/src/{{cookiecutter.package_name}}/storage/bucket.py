@@ -68,7 +68,7 @@ class Bucket(Storage):
         self._still_alone()
         self._objects.put(key, draft)
 
-    def sweep(self, folder: str) -> None:
+    def sweep(self, folder: str, name: str = "") -> None:
         """Nothing to do: a killed run leaves its drafts on its own machine."""
 
     @contextmanager

@@ -53,8 +53,11 @@ class Storage(ABC):
         """Make a finished draft the object."""
 
     @abstractmethod
-    def sweep(self, folder: str) -> None:
-        """Remove drafts that a killed run left in ``folder``. Call it under the lock that guards the folder."""
+    def sweep(self, folder: str, name: str = "") -> None:
+        """Remove drafts that a killed run left in ``folder``, with ``name`` only those of that object.
+
+        Call it under the lock that guards them.
+        """
 
     @abstractmethod
     def locked(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
