@@ -78,6 +78,14 @@ def test_a_long_list_comes_in_pages(bucket: str, s3: Server, monkeypatch: pytest
     assert len(s3.seen) > 3
 
 
+def test_a_store_without_bulk_removal_will_do(bucket: str, s3: Server) -> None:
+    storage = Bucket(bucket)
+    storage.write("a", b"")
+    s3.meddle = lambda method, _: ("501 Not Implemented", "NotImplemented") if method == "POST" else None
+    storage.remove("a")
+    assert storage.read("a") is None
+
+
 def test_a_file_in_parts_is_no_object_before_it_is_whole(bucket: str, s3: Server) -> None:
     content = os.urandom(40_000_000)
     storage = Bucket(bucket, patience=2)
