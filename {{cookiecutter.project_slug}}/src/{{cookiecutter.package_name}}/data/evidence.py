@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 
 import polars as pl
@@ -39,14 +39,16 @@ def of_the_day(
 
 
 def of_rows(
-    rows: pl.LazyFrame, broken: Mapping[str, int], table: Table, columns: Mapping[str, Column]
+    rows: pl.LazyFrame, counted: Counted, tolerated: Collection[str], table: Table, columns: Mapping[str, Column]
 ) -> list[Violation]:
-    """What is wrong with single rows: the schema's own rules."""
+    """What is wrong with single rows: the schema's own rules, but for those that are ``tolerated``."""
     violations = []
-    for rule, n in broken.items():
+    for rule, n in counted.broken.items():
+        if rule in tolerated:
+            continue
         name, _, check = rule.rpartition("|")
         if rule == PRIMARY_KEY:
-            violations.append(_repeated(rows, table.schema.primary_key(), n))
+            violations.append(_repeated(rows.filter(counted.suspects), table.schema.primary_key(), n))
         elif name in columns:
             violations += _out_of_bounds(rows, rule, n, table, columns[name], check)
         else:
