@@ -1,4 +1,4 @@
-"""Refresh what is pinned: both locks, the names that the hook refuses, uv, cruft, and actions.
+"""Refresh what is pinned: locks, the pins of schedulers, the names that the hook refuses, uv, cruft, actions.
 
     uv run --locked python scripts/bump.py                   the newest releases that are a week old
     uv run --locked python scripts/bump.py --keep-actions    the same, less actions and uv
@@ -31,6 +31,7 @@ HOOK = ROOT / "hooks" / "pre_gen_project.py"
 SENTINEL = "durable-ml-sentinel"
 TEMPLATED = 'name = "{{ cookiecutter.project_slug }}"'
 UPDATER = PROJECT / "src" / "{{cookiecutter.package_name}}" / "operations" / "template.py"
+SCHEDULERS = sorted((PROJECT / "deploy").glob("*/daily.py"))
 COOLDOWN = timedelta(days=7)  # most bad releases are withdrawn by then
 NEWEST = ["--exclude-newer", f"{COOLDOWN.days} days"]
 LIST_IMPORTS = "import importlib.metadata as m, json; print(json.dumps(sorted(m.packages_distributions())))"
@@ -59,6 +60,18 @@ def lock(folder: Path, upgrade: bool) -> None:
         run("uv", "lock", "--quiet", "--upgrade", *NEWEST, cwd=folder)
     # Without the option: uv records it, and then finds the lock stale wherever the option is not given.
     run("uv", "lock", "--quiet", cwd=folder)
+
+
+def pin_beside(script: Path, upgrade: bool) -> None:
+    """Write what a script says that it needs, for every platform; pins that are there stay if they may."""
+    name = script.relative_to(PROJECT).as_posix()
+    pins = f"{name.rpartition('/')[0]}/requirements.txt"
+    again = f"uv pip compile --universal --no-annotate --upgrade {name} --output-file {pins}"
+    command = ["uv", "pip", "compile", "--quiet", "--universal", "--no-annotate", name, "--output-file", pins]
+    newer, before = ["--upgrade", *NEWEST] if upgrade else [], read(PROJECT / pins)
+    run(*command, "--custom-compile-command", again, *newer, cwd=PROJECT)
+    if read(PROJECT / pins) != before:
+        print(f"bump: wrote {(PROJECT / pins).relative_to(ROOT).as_posix()}")
 
 
 def templated_lock(text: str, name: str) -> str:
@@ -183,6 +196,8 @@ def main() -> int:
     upgrade = not options.no_upgrade
 
     lock(ROOT, upgrade)
+    for script in SCHEDULERS:
+        pin_beside(script, upgrade)
     write(UPDATER, with_updater(read(UPDATER), read(ROOT / "uv.lock")))
     with tempfile.TemporaryDirectory() as scratch:
         answers = [f"project_slug={SENTINEL}", "project_name=Durable ML sentinel"]

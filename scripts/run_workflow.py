@@ -7,8 +7,8 @@ Each step runs as on a Linux runner, with `bash -eo pipefail` and the environmen
 what a step writes to GITHUB_ENV, GITHUB_PATH and GITHUB_OUTPUT reaches the next ones. Steps that use an
 action are skipped and listed. An expression has the value that `--set` gives it, or that an earlier step
 wrote; one without is refused before anything runs. `--stand-in` puts a program on the path in place of a
-service's client. When a step fails, the rest of its job runs only where its condition says so (`always()`,
-`failure()`); no further job runs, and the failed step's exit code is the answer. The job summary comes last.
+service's client. When a step fails, the rest of its job and later jobs run only where their condition says so
+(`always()`, `failure()`), and the failed step's exit code is the answer. The job summary comes last.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from surroundings import surroundings
 EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}")
 COMPARED = re.compile(r"(\S+) (==|!=) '([^']*)'")
 OUTPUT = re.compile(r"(?:steps|needs)\.[\w-]+\.outputs\.[\w-]+")
+RESULT = re.compile(r"needs\.[\w-]+\.result")
 STATUS = {"always()", "success()", "failure()", "cancelled()", "!cancelled()"}
 WORKFLOW_KEYS = {"name", "run-name", "on", "permissions", "concurrency", "env", "jobs"}
 JOB_KEYS = {"name", "runs-on", "timeout-minutes", "permissions", "concurrency", "environment", "strategy"}
@@ -157,7 +158,9 @@ def check(workflow: Mapping[str, Any], given: Mapping[str, str], only: str | Non
             "", job.get("if", ""), given
         )
         for expression in wanted:
-            known = OUTPUT.fullmatch(expression) and expression.partition(".outputs.")[0] in produced
+            known = (OUTPUT.fullmatch(expression) and expression.partition(".outputs.")[0] in produced) or (
+                RESULT.fullmatch(expression) and expression.removesuffix(".result") in produced
+            )
             if not known and expression not in given:
                 Values().of(expression)
         if step.id and not step.skipped:
@@ -206,22 +209,26 @@ class Runner:
         self.files["OUTPUT"].unlink(missing_ok=True)
         return code
 
-    def job(self, name: str, job: Mapping[str, Any], every: list[Step]) -> int:
-        """Run one job's steps; returns the exit code of the first that failed, or 0."""
+    def job(self, name: str, job: Mapping[str, Any], every: list[Step], before: int = 0) -> int:
+        """Run one job's steps; returns the exit code of the first that failed, or 0.
+
+        ``before`` is that code of the jobs before it.
+        """
         failed = 0
         condition = job.get("if", "")
         left_out = [
             need for need in needed(job) if need in self.left_out and not STATUS & set(clauses(condition)[1])
         ]
-        wanted = not left_out and self.values.holds(condition)
+        wanted = not left_out and self.values.holds(condition, bool(before))
+        barred = ""
         if not wanted:
             self.left_out.add(name)
+            barred = f"if {condition}" if condition else "a job before it failed"
+            barred = f"needs {left_out[0]}" if left_out else barred
         for step in every:
             label = f"{step.job} / {step.name}"
             self.values.update({output: self.values.get(output, "") for output in outputs_in(step)})
-            why = step.skipped or (
-                "" if wanted else f"needs {left_out[0]}" if left_out else f"if {condition}"
-            )
+            why = step.skipped or barred
             if not why and not self.values.holds(step.condition, bool(failed)):
                 why = f"if {step.condition}" if step.condition else "a step before it failed"
             if why:
@@ -231,6 +238,7 @@ class Runner:
             code = self.run(step)
             print(f"{'ok' if code == 0 else 'FAILED'}".ljust(9) + label, flush=True)
             failed = failed or code
+        result = "skipped" if not wanted else "failure" if failed else "success"
         handed = {f"needs.{name}.outputs.{key}": value for key, value in job.get("outputs", {}).items()}
         handed = {
             key: EXPRESSION.sub(lambda hit: self.values.get(hit[1].strip(), ""), v)
@@ -239,6 +247,7 @@ class Runner:
         own = {
             key: value for key, value in self.values.items() if key in self.given or key.startswith("needs.")
         }
+        handed[f"needs.{name}.result"] = result
         self.values = Values({**handed, **own, **self.given})  # another job's steps do not see this one's
         return failed
 
@@ -283,8 +292,10 @@ def main() -> int:
         runner = Runner(scratch, clone, dict(options.set), stand_ins)
         code = 0
         for name, job in workflow["jobs"].items():
-            if not code and options.job in (None, name):
-                code = runner.job(name, job, [step for step in steps(workflow) if step.job == name])
+            if options.job in (None, name):
+                every = [step for step in steps(workflow) if step.job == name]
+                done = runner.job(name, job, every, code)
+                code = code or done
         summary = runner.files["STEP_SUMMARY"]
         for line in summary.read_text(encoding="utf-8").splitlines() if summary.exists() else []:
             print(f"summary  {line}", flush=True)

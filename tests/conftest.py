@@ -4,9 +4,10 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,17 +76,18 @@ def run_in_ci(
     values: Mapping[str, str] | None = None,
     *,
     job: str = "",
-    stand_in: Path | None = None,
+    stand_in: Path | Sequence[Path] = (),
     state: Path | None = None,
     check: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run a workflow's `run:` steps on what is committed; ``values`` are what its expressions have on GitHub.
 
-    ``stand_in`` plays the program of its name; those in STAND_INS keep what they were asked in ``state``.
+    ``stand_in`` plays the program of its name, or several do; those in STAND_INS keep what they were asked in ``state``.
     """
     options = [word for key, value in (values or {}).items() for word in ("--set", f"{key}={value}")]
     options += ["--job", job] if job else []
-    options += ["--stand-in", f"{stand_in.name}={stand_in}"] if stand_in else []
+    programs = [stand_in] if isinstance(stand_in, Path) else stand_in
+    options += [word for one in programs for word in ("--stand-in", f"{one.name}={one}")]
     env = {}
     if state:
         state.mkdir(exist_ok=True)
@@ -181,6 +183,11 @@ def repository(bake: Bake) -> Callable[..., Project]:
 def checkout(tmp_path: Path) -> Path:
     """The template as a clone of it would be."""
     return clean_copy(tmp_path / "checkout")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def git(project: Project, *words: str) -> str:

@@ -6,7 +6,6 @@ which is the project's folder. Storage is a folder, the shared registry a real M
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from conftest import STAND_INS, Project, commit, git, run_in_ci
+from conftest import STAND_INS, Project, commit, free_port, git, run_in_ci
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,8 +47,7 @@ def pulls(state: Path) -> list[dict[str, str]]:
 @contextmanager
 def shared_registry(project: Project, folder: Path) -> Iterator[str]:
     """An MLflow server with a database and a store of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     folder.mkdir()
     store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder)]
     mlflow = str(project.path / ".venv" / "bin" / "mlflow")

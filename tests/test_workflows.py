@@ -18,7 +18,7 @@ import run_workflow
 from conftest import ROOT, Bake, Project, git, run, run_in_ci
 from run_workflow import parse
 
-OWN = {"actions/attest"}  # pinned in a project only
+OWN = {"actions/attest", "actions/upload-artifact"}  # pinned in a project only
 PINNED = re.compile(r"^\s*(- )?uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$")
 
 

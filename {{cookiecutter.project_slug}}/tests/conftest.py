@@ -8,10 +8,11 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -21,6 +22,9 @@ from {{cookiecutter.package_name}} import paths
 from {{cookiecutter.package_name}}.cli import main
 from {{cookiecutter.package_name}}.data.store import DATASETS, PARTITIONS, QUARANTINE
 from {{cookiecutter.package_name}}.paths import Paths
+
+if TYPE_CHECKING:
+    from bucket import InBucket, Server
 
 ROOT = Path(__file__).parent.parent
 if not Path(paths.__file__).resolve().is_relative_to(ROOT.resolve()):
@@ -194,6 +198,36 @@ def trained(_trained: Project, tmp_path: Path) -> Project:
 def shared_trained(_trained: Project) -> Project:
     """The same to look at only: whoever changes something takes ``trained``."""
     return _trained
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Server]:
+    """A server on this machine that speaks S3, one for the whole run."""
+    from bucket import serving
+
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """``s3://name``, a bucket of your own, and an environment that leads to it."""
+    from bucket import variables
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in variables(s3).items():
+        monkeypatch.setenv(name, value)
+    yield s3.new()
+    s3.meddle = None
+
+
+@pytest.fixture
+def in_bucket(tmp_path: Path, bucket: str, s3: Server) -> InBucket:
+    """A fresh project whose data and ledger live in a bucket."""
+    from bucket import InBucket
+
+    return InBucket.at(Project.new(tmp_path / "in-bucket"), bucket, s3)
 
 
 def write_configs(project: Project) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
+import socket
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -61,7 +61,7 @@ def attempt(day: date, done: list[Step], outcome: Outcome = "ok", **about: Any) 
         "git_commit": "3f2c9a11d0b84e7760a5a2f4f6f1d0c9b8a79685",
         "git_dirty": False,
         "lock_sha256": HASH,
-        "host": platform.node(),
+        "host": socket.gethostname(),
         "pid": os.getpid(),
         "user": "ada",
     }
@@ -82,18 +82,21 @@ def fine(project: Project, day: date, rows: int = 2013, **about: Any) -> None:
     write(project, day, attempt(day, steps(day, rows, normal=normal()), **about))
 
 
-def broken(project: Project, day: date, outcome: Outcome, code: str, words: str) -> None:
-    """The run got no further than the first table."""
+def broken(
+    project: Project,
+    day: date,
+    outcome: Outcome,
+    code: str,
+    words: str,
+    *,
+    tier: Tier = "page",
+    step: str = "ingest parcels",
+) -> None:
+    """The run got no further than one step."""
     begun = datetime.combine(day + timedelta(days=1), AT, UTC)
-    step = Step(
-        name="ingest parcels",
-        started=begun,
-        ended=begun,
-        outcome=outcome,
-        said=words,
-        checks=[said(code, "page", words)],
-    )
-    write(project, day, attempt(day, [step], outcome))
+    checks = [said(code, tier, words)]
+    only = Step(name=step, started=begun, ended=begun, outcome=outcome, said=words, checks=checks)
+    write(project, day, attempt(day, [only], outcome))
 
 
 def killed(project: Project, day: date, **about: Any) -> None:

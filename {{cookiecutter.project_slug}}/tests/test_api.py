@@ -31,7 +31,7 @@ from {{cookiecutter.package_name}}.model.version import ModelVersion
 from {{cookiecutter.package_name}}.serving import worker
 from {{cookiecutter.package_name}}.serving.app import create_app
 from {{cookiecutter.package_name}}.serving.pointer import Pointer
-from {{cookiecutter.package_name}}.serving.serve import bind
+from {{cookiecutter.package_name}}.serving.serve import bind, serve
 from {{cookiecutter.package_name}}.serving.shelf import Shelf
 from {{cookiecutter.package_name}}.serving.worker import open_placed
 from {{cookiecutter.package_name}}.training import champion, tracking
@@ -359,6 +359,27 @@ def test_a_port_that_is_taken_is_said_plainly(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ran = project.ml("serve", "--port", str(taken.getsockname()[1]))
     assert ran.code == 2 and "cannot listen on 127.0.0.1" in ran.err and "--port 0" in ran.err
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_an_ipv6_address_stands_in_brackets(project: Project) -> None:
+    class Listening(Exception):
+        pass
+
+    def ready(address: str) -> None:
+        raise Listening(address)
+
+    def listen(port: int) -> None:
+        operations = load_operations(project.paths.operations)
+        serve(project.paths, operations, version=None, host="::1", port=port, ready=ready)
+
+    with pytest.raises(Listening, match=r"^http://\[::1\]:[0-9]+$"):
+        listen(0)
+    with (
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as taken,
+        pytest.raises(ProjectError, match=r"cannot listen on \[::1\]:[0-9]+: "),
+    ):
+        listen(taken.getsockname()[1])
 
 
 def test_serving_a_version_that_does_not_exist_fails_at_once(trained: Project) -> None:

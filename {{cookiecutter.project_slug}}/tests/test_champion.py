@@ -87,6 +87,14 @@ def test_promoting_the_champion_again_changes_nothing(trained: Project) -> None:
     assert len(trained.ml("versions", "--json").json["history"]) == 1
 
 
+def test_a_reason_is_a_few_sentences_and_no_novel(trained: Project) -> None:
+    for verb in (["promote", "1", "--force"], ["rollback"]):
+        ran = trained.ml(*verb, "--reason", "x" * 501)
+        assert ran.code == 2 and "--reason has 501 characters: expected at most 500" in ran.err
+    assert trained.overrule("1", "ü" * 500).code == 0
+    assert trained.ml("versions", "--json").json["history"][-1]["why"] == "ü" * 500
+
+
 def test_versions_of_a_model_without_history_are_listed(shared_trained: Project) -> None:
     ran = shared_trained.ml("versions", "--model", "late")
     assert ran.code == 0 and "late/1" in ran.out and "log_loss" in ran.out

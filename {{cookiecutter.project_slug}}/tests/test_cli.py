@@ -93,11 +93,15 @@ EMPTY = {
     "evaluate": (["nowhere", "--dataset", "x.parquet", "--output", "y"], 4, "no trained version in nowhere"),
     "rollback": ([], 1, "nothing to roll back to"),
     "versions": ([], 0, ""),
+    "ready": ([], 1, ""),
+    "run": (["--date", "2150-01-01"], 2, "is in the future"),
+    "score": (["--date", "2026-05-31"], 1, "no version of hours was ever promoted"),
+    "backfill": (["--from", "2026-05-31", "--to", "2026-05-30"], 2, "wrong way round"),
     "status": (["--date", "2026-05-31"], 1, ""),
     "reproduce": (["1"], 2, "hours has no version 1"),
     "card": (["1"], 2, "hours has no version 1"),
     "serve": (["--version", "1"], 2, "there is no version hours/1"),
-    "ingest": (["--date", "2999-01-01"], 4, ""),
+    "ingest": (["--date", "2199-12-31"], 4, ""),
     "template-update": ([], 2, "is no git repository with a commit"),
 }
 
@@ -128,6 +132,60 @@ def test_wrong_usage_is_exit_2_in_words_and_in_json(arguments: tuple[str, ...], 
     assert machine.code == 2
     assert machine.json["error"]["exit"] == 2
     assert machine.err == ""
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "2200-01-01", "9999-12-31"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ingest", "--date"),
+        ("ingest", "--config", "configs/v1.yaml", "--date"),
+        ("ingest", "--from", "2026-05-20", "--to"),
+        ("ingest", "--to", "2026-05-20", "--from"),
+        ("train", "--config", "configs/smoke.yaml", "--date"),
+        ("dataset", "--config", "configs/smoke.yaml", "--output", "x.parquet", "--date"),
+        ("gate", "--base", "main", "--config", "configs/v1.yaml", "--date"),
+    ],
+)
+def test_a_day_that_nobody_means_is_refused(arguments: tuple[str, ...], day: str, project: Project) -> None:
+    ran = project.ml(*arguments, day)
+    assert ran.code == 2
+    assert f"{arguments[-1]} {day}: expected a day from 1970-01-01 to 2199-12-31" in ran.err
+    assert project.ml(*arguments, day, "--json").json["error"]["exit"] == 2
+
+
+@pytest.mark.parametrize("day", ["1970-01-01", "2199-12-31"])
+def test_the_first_and_the_last_day_that_somebody_may_mean_are_days(day: str, project: Project) -> None:
+    assert project.ml("train", "--config", "configs/smoke.yaml", "--date", day).code == 4
+    assert project.ml("ingest", "--date", day).code != 2
+
+
+TRAIN = ("train", "--config", "configs/smoke.yaml")
+FREEZE = ("dataset", "--config", "configs/smoke.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output", "words"),
+    [
+        (TRAIN, "--output uv.lock", "expected a folder at uv.lock, and that is a file"),
+        (TRAIN, "--output uv.lock/below/it", "expected a folder at uv.lock, and that is a file"),
+        (("evaluate", "build", "--dataset", "x.parquet"), "--output uv.lock", "expected a folder at uv.lock"),
+        (FREEZE, "--output uv.lock/x.parquet", "expected a folder at uv.lock, and that is a file"),
+        (FREEZE, "--output configs", "expected a file, and that is a folder"),
+        (("gate", "1"), "--markdown configs", "expected a file, and that is a folder"),
+        (("gate", "1"), "--markdown uv.lock/gate.md", "expected a folder at uv.lock, and that is a file"),
+        (("status",), "--html configs", "expected a file, and that is a folder"),
+        (("card", "1"), "--output configs", "expected a file, and that is a folder"),
+        (("card", "1"), "--output uv.lock/card.md", "expected a folder at uv.lock, and that is a file"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+    arguments: tuple[str, ...], output: str, words: str, project: Project
+) -> None:
+    before = project.tree(".")
+    ran = project.ml(*arguments, *output.split())
+    assert ran.code == 2 and f"error: {output}: {words}" in ran.err
+    assert project.tree(".") == before
 
 
 def test_json_of_one_run_does_not_stick_to_the_next(empty: Project) -> None:

@@ -28,7 +28,7 @@ STARTS = {
     "evaluate": ("training/reporting",),
 }
 """Where the work of each stage begins."""
-PLUMBING = {"clock", "errors", "files", "model/id", "paths", "programs"}
+PLUMBING = {"clock", "errors", "files", "model/id", "paths", "programs", "typed_yaml"}
 PLUMBING |= {"storage"} | {f"storage/{name}" for name in ("address", "bucket", "folder", "lease", "objects", "storage")}
 """They say where, when and what went wrong, and never what is written."""
 SILENT = {

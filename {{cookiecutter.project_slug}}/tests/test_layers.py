@@ -16,7 +16,7 @@ SOURCE = Path(package.__file__).parent
 NAME = package.__name__
 LAYERS = [
     ["errors", "clock", "log", "files", "programs"],
-    ["paths", "spec"],
+    ["paths", "spec", "typed_yaml"],
     ["config", "console", "storage"],
     ["contract", "sample_upstream", "source", "transform", "estimator"],
     ["model"],

@@ -53,3 +53,15 @@ def test_a_killed_training_leaves_whole_versions_only(
     assert f"version smoke/{registered + 1}" in again.out
     for number in range(1, registered + 2):
         assert ingested.overrule(f"smoke/{number}").code == 0
+
+
+@pytest.mark.slow
+def test_mlflows_page_is_offered_for_the_projects_own_registry(
+    ingested: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = ("train", "--config", "configs/smoke.yaml")
+    page = "uv run mlflow ui --backend-store-uri sqlite:///var/registry/mlflow.db"
+    assert page in ingested.ml(*train).out
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{ingested.paths.root / 'elsewhere.db'}")
+    ran = ingested.ml(*train)
+    assert ran.code == 0 and "uv run ml gate smoke/1" in ran.out and "mlflow ui" not in ran.out

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from .errors import ProjectError
 from .spec import Task
+from .typed_yaml import Strict, load
 
 NAME = "[a-z][a-z0-9-]{0,39}"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """The window: ``train_days`` days, then ``evaluation_weeks`` whole weeks, all with complete labels."""
 
     train_days: Annotated[int, Field(ge=1, le=3650)]
@@ -30,24 +25,24 @@ class DataConfig(_Strict):
     """Training refuses when a larger share of rows has no label though all labels are due."""
 
 
-class FeatureConfig(_Strict):
+class FeatureConfig(Strict):
     """``columns`` enter as they are, ``derived`` are functions of ``transform/features.py``."""
 
     columns: Annotated[list[str], Field(min_length=1)]
-    derived: list[str] = []
+    derived: list[str] = Field(default_factory=list)
     encode: Literal["ordinal", "onehot"] = "ordinal"
     impute: bool = False
     scale: bool = False
 
 
-class EstimatorConfig(_Strict):
+class EstimatorConfig(Strict):
     """``kind`` names an entry of ``KINDS`` in ``estimator.py``; ``params`` go to scikit-learn as they are."""
 
     kind: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
-class GateConfig(_Strict):
+class GateConfig(Strict):
     """When a challenger may take the champion's place. Without this section a version is never gated: smoke models."""
 
     metric: Literal["mae", "mse", "log_loss", "accuracy", "auc"]
@@ -65,7 +60,7 @@ class GateConfig(_Strict):
     """First 12 digits of the sha256 of one uv.lock, under which it is accepted that old versions predict otherwise."""
 
 
-class ModelConfig(_Strict):
+class ModelConfig(Strict):
     """One file of ``configs/``."""
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")]
@@ -76,26 +71,26 @@ class ModelConfig(_Strict):
     data: DataConfig
     features: FeatureConfig
     estimator: EstimatorConfig
-    slices: list[str] = []
+    slices: list[str] = Field(default_factory=list)
     gate: GateConfig | None = None
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     proof_rows: Annotated[int, Field(ge=20, le=2000)] = 200
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
-class Owner(_Strict):
+class Owner(Strict):
     team: str
     email: str
 
 
-class SourceConfig(_Strict):
+class SourceConfig(Strict):
     """``path`` is where upstream drops one file a day and table; ``sample`` lets the sample play the upstream team."""
 
     path: str
     sample: bool = False
 
 
-class StorageConfig(_Strict):
+class StorageConfig(Strict):
     """Folders of this machine, or buckets: ``s3://bucket/prefix``. Keys of a bucket come from the environment."""
 
     data: str = "data"
@@ -104,15 +99,21 @@ class StorageConfig(_Strict):
     """What each run did."""
 
 
-class DailyConfig(_Strict):
+def _time_of_day(value: Any) -> Any:
+    if not isinstance(value, str) or re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value) is None:
+        raise ValueError('expected hours and minutes in quotes, like "09:00" (YAML reads 10:00 as 600)')
+    return value
+
+
+class DailyConfig(Strict):
     """`ml run`. A day's data are due when it is over, and missing from ``deadline`` (UTC) of the next day on."""
 
-    deadline: Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "09:00"
+    deadline: Annotated[str, BeforeValidator(_time_of_day)] = "09:00"
     retry_minutes: Annotated[float, Field(gt=0, le=720)] = 5
     """`ml run --wait` asks again after so many minutes, then twice as many, up to an hour."""
 
 
-class RetrainingConfig(_Strict):
+class RetrainingConfig(Strict):
     """What `ml run` trains by itself, and who promotes it."""
 
     when: Literal["never", "weekly", "on_drift"] = "never"
@@ -121,7 +122,7 @@ class RetrainingConfig(_Strict):
     promotion: Literal["automatic", "by_person"] = "by_person"
 
 
-class ServingConfig(_Strict):
+class ServingConfig(Strict):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     follow_seconds: Annotated[float, Field(gt=0, le=3600)] = 2.0
@@ -131,7 +132,7 @@ class ServingConfig(_Strict):
     """Versions held in memory besides the champion; the least recently used leaves first."""
 
 
-class OperationsConfig(_Strict):
+class OperationsConfig(Strict):
     """``operations.yaml``."""
 
     project: str
@@ -151,41 +152,6 @@ class OperationsConfig(_Strict):
         return f"{self.project}-{name}"
 
 
-Config = TypeVar("Config", bound=BaseModel)
-
-
-def load(path: Path, model: type[Config]) -> Config:
-    """Read one YAML file into ``model``. Raises ProjectError listing every problem with its line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=3, cutoff=0.0)
-        raise ProjectError(
-            f"no configuration at {path}", hint=f"there are: {', '.join(near)}" if near else "check the path"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        problems = list(_duplicates(node)) if node is not None else []
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ProjectError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise ProjectError(
-            f"{path}: expected keys and values, found {'nothing' if values is None else type(values).__name__}"
-        )
-    try:
-        config = model.model_validate(values)
-    except ValidationError as error:
-        problems += [_explain(item, node, model) for item in error.errors(include_url=False)]
-        config = None
-    if config is None or problems:
-        listing = "\n".join(f"  {problem}" for problem in problems)
-        raise ProjectError(f"{path}: {len(problems)} problem{'s' if len(problems) > 1 else ''}\n{listing}")
-    return config
-
-
 def load_model(path: Path) -> ModelConfig:
     return load(path, ModelConfig)
 
@@ -203,67 +169,3 @@ def recorded(values: Any, whose: str) -> ModelConfig:
             f"the config that {whose} was trained with is none of this code's: {error.error_count()} problems",
             hint="train it again with this code",
         ) from None
-
-
-def nearest(word: str, choices: list[str]) -> str:
-    """``, did you mean x?`` or nothing."""
-    close = difflib.get_close_matches(word, choices, n=1)
-    return f", did you mean {close[0]}?" if close else ""
-
-
-def _duplicates(node: Any) -> Any:
-    """Keys that stand twice in one mapping: YAML would silently keep the last."""
-    if isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                yield f"line {line}: {key.value} stands here and on line {lines[key.value]}"
-            lines[key.value] = line
-            yield from _duplicates(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _duplicates(value)
-
-
-def _line(node: Any, where: tuple[Any, ...]) -> int:
-    """Line of the key that ``where`` leads to, or of the deepest part of it that exists."""
-    line = node.start_mark.line + 1
-    for part in where:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
-
-
-def _allowed(model: type[BaseModel], where: tuple[Any, ...]) -> list[str]:
-    """Keys allowed in the mapping at ``where``."""
-    for part in where:
-        info = model.model_fields.get(str(part))
-        inner = [t for t in (info.annotation, *get_args(info.annotation)) if isinstance(t, type)] if info else []
-        models = [t for t in inner if issubclass(t, BaseModel)]
-        if not models:
-            return []
-        model = models[0]
-    return list(model.model_fields)
-
-
-def _explain(error: Any, node: Any, model: type[BaseModel]) -> str:
-    where = tuple(error["loc"])
-    key = ".".join(str(part) for part in where)
-    line = f"line {_line(node, where)}: "
-    if error["type"] == "extra_forbidden":
-        allowed = _allowed(model, where[:-1])
-        hint = nearest(str(where[-1]), allowed) or "; allowed: " + ", ".join(allowed)
-        return f"{line}unknown key {key}{hint}"
-    if error["type"] == "missing":
-        return f"{line}{key} is missing"
-    seen = error.get("input")
-    return f"{line}{key}: {error['msg'][0].lower()}{error['msg'][1:]}, found {seen!r} ({type(seen).__name__})"

@@ -23,6 +23,11 @@ def say(line: str = "", style: str | None = None) -> None:
     out.print(Text(line, style=style or ""))
 
 
+def painted(pieces: Sequence[tuple[str, str]]) -> None:
+    """One line of pieces, each a text and its style."""
+    out.print(Text.assemble(*pieces))
+
+
 def facts(rows: Sequence[tuple[str, str]]) -> None:
     """Indented pairs, the second column aligned."""
     width = max((len(name) for name, _ in rows), default=0)

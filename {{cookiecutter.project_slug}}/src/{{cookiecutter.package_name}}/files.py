@@ -94,9 +94,12 @@ def copy_folder(source: Path, path: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed run left behind in ``folder``. Call it under the lock that guards the folder."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove drafts that a killed run left in ``folder``, with ``name`` only those of that file.
+
+    Call it under the lock that guards the folder, or the file.
+    """
+    for leftover in folder.glob(f"{TEMPORARY}*{name}"):
         if leftover.is_dir():
             shutil.rmtree(leftover)
         else:

@@ -56,6 +56,12 @@ def registry_uri(paths: Paths) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.registry / 'mlflow.db'}"
 
 
+def browsing() -> list[str]:
+    """The command that shows the project's own registry to a person; none where another one is named."""
+    own = not os.environ.get("MLFLOW_TRACKING_URI")
+    return ["uv run mlflow ui --backend-store-uri sqlite:///var/registry/mlflow.db"] if own else []
+
+
 def _refuse_foreign_code(root: Path) -> None:
     """A copied folder brings along an environment that still imports its original's source: not on this data."""
     running = Path(__file__).resolve().parent

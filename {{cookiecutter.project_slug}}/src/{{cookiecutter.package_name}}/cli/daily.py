@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import console
 from ..errors import Exit, ProjectError
-from .root import EVERY_DAY, Day, Json, Model, app
+from .root import EVERY_DAY, Day, Json, Model, app, day_option
 
 if TYPE_CHECKING:
+    from ..operations.backfill import Backfilled
     from ..operations.ledger import Attempt
 
 STYLES = {"page": "bold red", "ticket": "yellow", "log": ""}
@@ -19,7 +20,7 @@ STYLES = {"page": "bold red", "ticket": "yellow", "log": ""}
 
 def wanted_day(day: object, today: date) -> date:
     """The day that was asked for; by default yesterday, the last one that is over in UTC."""
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     return day.date() if isinstance(day, datetime) else today - timedelta(days=1)
 
@@ -54,6 +55,42 @@ def run(
 
 
 @app.command(rich_help_panel=EVERY_DAY)
+def backfill(
+    first: Annotated[datetime | None, day_option("--from", "First day of the range.")] = None,
+    last: Annotated[datetime | None, day_option("--to", "Last day of the range.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run days again that are done.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, metavar="N", help="Days that are read ahead.")] = 2,
+    json: Json = False,
+) -> None:
+    """Run every day of a range that has no complete run yet, in order; again, it goes on where it was broken off.
+
+    Example: ml backfill --from 2026-05-01 --to 2026-05-31
+    """
+    from ..clock import days, now
+    from ..operations.backfill import backfill as backfill_now
+    from ..paths import find
+
+    if first is None or last is None:
+        raise ProjectError(
+            "which days? expected --from DAY --to DAY", hint="ml backfill --from 2026-05-01 --to 2026-05-31"
+        )
+    begin, end = first.date(), last.date()
+    with console.progress(len(list(days(begin, end))), "backfill") as advance:
+        said = backfill_now(begin, end, find(), clock=now, jobs=jobs, force=force, report=advance)
+    if json:
+        console.machine(
+            {
+                "ran": {str(day): done.model_dump(mode="json", exclude_none=True) for day, done in said.ran.items()},
+                "done_before": [str(day) for day in said.done_before],
+                "stopped": said.stopped and str(said.stopped),
+            }
+        )
+    else:
+        _show_range(begin, end, said)
+    raise typer.Exit(int(said.exit))
+
+
+@app.command(rich_help_panel=EVERY_DAY)
 def score(day: Day = None, model: Model = None, json: Json = False) -> None:
     """Predict a day's rows with the champion; what was predicted for the day before is replaced.
 
@@ -83,6 +120,23 @@ def score(day: Day = None, model: Model = None, json: Json = False) -> None:
         return
     console.say(f"{done.manifest.rows:,} rows of {wanted} scored by {version}", "bold green")
     console.facts([("in", Store(paths).where(done.manifest)), ("changed", "yes" if done.changed else "no")])
+
+
+def _show_range(first: date, last: date, said: Backfilled) -> None:
+    bad = {day: done for day, done in said.ran.items() if done.exit}
+    console.say(
+        f"{'NOT OK' if bad else 'OK'}  {first} to {last}: {len(said.ran)} run, {len(said.done_before)} done before"
+        + (f", {len(bad)} not fine" if bad else ""),
+        "bold red" if bad else "bold green",
+    )
+    rows = [
+        [str(day), done.outcome, done.checks[0].code, done.checks[0].said.splitlines()[0]] for day, done in bad.items()
+    ]
+    if rows:
+        console.table(["day", "", "", "seen"], rows)
+    if said.stopped:
+        console.say(f"stopped at {said.stopped}: what is outside does not answer; the same command goes on from there")
+    console.following(f"ml status --date {max(bad)}" if bad else f"ml status --date {last} --days 14")
 
 
 def _show(day: date, done: Attempt) -> None:

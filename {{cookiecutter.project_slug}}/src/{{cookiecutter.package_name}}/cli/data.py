@@ -10,7 +10,7 @@ import typer
 
 from .. import console
 from ..errors import ProjectError
-from .root import EVERY_DAY, Day, Json, app, as_json
+from .root import EVERY_DAY, Day, Json, app, as_json, day_option
 
 
 @app.command(rich_help_panel=EVERY_DAY)
@@ -25,12 +25,8 @@ def demo(json: Json = False) -> None:
 @app.command(rich_help_panel=EVERY_DAY)
 def ingest(
     day: Day = None,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="First day of a range.")
-    ] = None,
-    last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last day of a range.")
-    ] = None,
+    first: Annotated[datetime | None, day_option("--from", "First day of a range.")] = None,
+    last: Annotated[datetime | None, day_option("--to", "Last day of a range.")] = None,
     config: Annotated[
         Path | None,
         typer.Option("--config", metavar="FILE", help="With --date: all that training this config needs that day."),

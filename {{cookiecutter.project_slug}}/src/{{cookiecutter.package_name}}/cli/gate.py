@@ -11,7 +11,7 @@ from .. import console, files
 from ..errors import ProjectError
 from ..training.verdict import not_run
 from .models import meant, named, open_registry
-from .root import EVERY_DAY, MODELS, Day, Json, app
+from .root import EVERY_DAY, MODELS, Day, Json, app, written
 
 if TYPE_CHECKING:
     from ..training.verdict import GateReport
@@ -34,9 +34,7 @@ def gate(
         Path | None, typer.Option("--config", metavar="FILE", help="With --base: the config that both train.")
     ] = None,
     day: Day = None,
-    markdown: Annotated[
-        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the report there too, as Markdown.")
-    ] = None,
+    markdown: Annotated[Path | None, written("--markdown", "FILE", "Write the report there too, as Markdown.")] = None,
     json: Json = False,
 ) -> None:
     """Challenger against champion on the same rows: PASS, FAIL, INCONCLUSIVE, FIRST or NOT RUN.

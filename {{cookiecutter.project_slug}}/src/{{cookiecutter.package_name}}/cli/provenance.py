@@ -12,7 +12,7 @@ from .. import console, files
 from ..errors import Exit, ProjectError
 from ..paths import find
 from .models import meant, named, open_registry
-from .root import MODELS, Json, app
+from .root import MODELS, Json, app, written
 
 if TYPE_CHECKING:
     from ..training.reproduce import Reproduction
@@ -41,7 +41,7 @@ def reproduce(version: str, json: Json = False) -> None:
 @app.command(rich_help_panel=MODELS)
 def card(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Or the folder that ml train --output wrote.")],
-    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write it there.")] = None,
+    output: Annotated[Path | None, written("--output", "FILE", "Write it there.")] = None,
     json: Json = False,
 ) -> None:
     """Print the model card of a version: data, features, metrics, slices, verdict, limits, owner.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -69,14 +70,59 @@ EVERY_DAY = "Every day"
 MODELS = "Models"
 
 
+EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
+"""Days that a date may name. Outside is a slip, and a window that begins before year 1 is no date at all."""
+
+
+def day_option(flag: str, help: str) -> Any:
+    """An option that names a day; one that nobody means is refused."""
+
+    def check(day: datetime | None) -> datetime | None:
+        if day is not None and not EARLIEST <= day.date() <= LATEST:
+            raise ProjectError(
+                f"{flag} {day.date()}: expected a day from {EARLIEST} to {LATEST}", hint=f"{flag} 2026-05-31"
+            )
+        return day
+
+    return typer.Option(flag, formats=["%Y-%m-%d"], metavar="DAY", help=help, callback=check)
+
+
+def written(flag: str, metavar: str, help: str) -> Any:
+    """An option that names what a verb writes, a FILE or a FOLDER. What cannot be one is refused before the work."""
+
+    def check(path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        if metavar == "FILE" and path.is_dir():
+            raise ProjectError(f"{flag} {path}: expected a file, and that is a folder", hint=f"{flag} {path}/NAME")
+        for folder in path.parents if metavar == "FILE" else (path, *path.parents):
+            if folder.exists() and not folder.is_dir():
+                raise ProjectError(
+                    f"{flag} {path}: expected a folder at {folder}, and that is a file", hint="another name"
+                )
+        return path
+
+    return typer.Option(flag, metavar=metavar, help=help, callback=check)
+
+
+LONGEST = 500
+"""Characters of a reason: a few sentences, and well below what a registry's tag holds."""
+
+
+def _brief(why: str) -> str:
+    if len(why) > LONGEST:
+        raise ProjectError(
+            f"--reason has {len(why):,} characters: expected at most {LONGEST}", hint="say where the rest is written"
+        )
+    return why
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Day = Annotated[
-    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], metavar="DAY", help="The day, as 2026-05-31.")
-]
+Day = Annotated[datetime | None, day_option("--date", "The day, as 2026-05-31.")]
 Model = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="Another model than the one operations.yaml names.")
 ]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.", callback=_brief)]
 
 
 def main(arguments: Sequence[str]) -> int:

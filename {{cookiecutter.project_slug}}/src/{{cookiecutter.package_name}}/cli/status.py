@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import console
-from .root import EVERY_DAY, Day, Json, app
+from .daily import wanted_day
+from .root import EVERY_DAY, Day, Json, app, written
 
 if TYPE_CHECKING:
     from ..operations.status import Status
+
+FOUR_WEEKS = 28
+"""Days on a page unless told otherwise: a weekly season shows in them."""
 
 
 @app.command(rich_help_panel=EVERY_DAY)
@@ -20,9 +24,7 @@ def status(
     count: Annotated[
         int | None, typer.Option("--days", min=1, max=366, metavar="N", help="A strip of so many days.")
     ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write it there as a page with plots.")
-    ] = None,
+    html: Annotated[Path | None, written("--html", "FILE", "Write it there as a page with plots.")] = None,
     json: Json = False,
 ) -> None:
     """Did the day go fine? The verdict comes first; yesterday unless told otherwise. Exit 0 when it did, 1 if not.
@@ -30,8 +32,6 @@ def status(
     Example: ml status --date 2026-05-31
     Example: ml status --days 14 --html status.html
     """
-    from datetime import timedelta
-
     from ..clock import now
     from ..config import load_operations
     from ..operations import report
@@ -40,17 +40,37 @@ def status(
 
     paths = find()
     asked = now()
-    wanted = day.date() if day else asked.date() - timedelta(days=1)
-    seen = look(paths, load_operations(paths.operations), wanted, asked, count or WEEKS)
+    wanted = wanted_day(day, asked.date())
+    operations = load_operations(paths.operations)
+    seen = look(paths, operations, wanted, asked, count or (FOUR_WEEKS if html else WEEKS))
+    if html:
+        from ..files import write_bytes
+        from ..operations.page import page
+
+        write_bytes(html, page(seen, operations.project, asked).encode())
     if json:
         console.machine(as_dict(seen))
     else:
         colour = "green" if seen.verdict == "OK" else "yellow" if seen.fine else "red"
         console.say(f"{seen.verdict}  {wanted}: {seen.said}", f"bold {colour}")
         console.say()
-        console.facts(report.lines(seen))
+        if count:
+            _strip(seen)
+        else:
+            console.facts(report.lines(seen))
         _next(seen)
     raise typer.Exit(0 if seen.fine else 1)
+
+
+def _strip(seen: Status) -> None:
+    from ..operations import strip
+
+    for line in strip.strip(seen.days):
+        console.painted(line)
+    console.say()
+    console.say(f"  {strip.legend(seen.days)}", "dim")
+    console.say()
+    console.table(strip.HEADS, strip.table(seen.days), right=strip.RIGHT)
 
 
 def _next(seen: Status) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from .. import console
 from ..errors import ProjectError
-from .root import EVERY_DAY, MODELS, Day, Json, app
+from .root import EVERY_DAY, MODELS, Day, Json, app, written
 
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="A file of configs/.")]
 Frozen = Annotated[
@@ -23,7 +23,7 @@ def train(
     day: Day = None,
     frozen: Frozen = None,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FOLDER", help="Write the version there and register nothing.")
+        Path | None, written("--output", "FOLDER", "Write the version there and register nothing.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -32,7 +32,7 @@ def train(
     --date is the last day whose labels may be used, by default the newest ingested one.
     Example: ml train --config configs/v1.yaml
     """
-    from ..paths import find
+    from ..paths import browsing, find
     from ..spec import PRIMARY
     from ..training.train import train as train_now
     from ..training.train import train_into
@@ -67,13 +67,13 @@ def train(
     if version is None:
         console.following(f"ml register {output}")
     else:
-        console.following(f"ml gate {version}", "uv run mlflow ui --backend-store-uri sqlite:///var/registry/mlflow.db")
+        console.following(f"ml gate {version}", *browsing())
 
 
 @app.command(rich_help_panel=MODELS)
 def dataset(
     config: Config,
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="Where to put it, as Parquet.")],
+    output: Annotated[Path, written("--output", "FILE", "Where to put it, as Parquet.")],
     day: Day = None,
     json: Json = False,
 ) -> None:
@@ -87,7 +87,7 @@ def dataset(
     from ..paths import find
 
     paths = find()
-    if output.suffix != ".parquet" or output.is_dir():
+    if output.suffix != ".parquet":
         raise ProjectError(f"{output} is no place for a dataset: expected a name that ends in .parquet")
     with console.working("freeze") as report:
         frozen = build(load_model(config).data, CONTRACT, paths, as_of=day.date() if day else None, report=report)
@@ -106,7 +106,7 @@ def dataset(
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What ml train --output wrote.")],
     frozen: Annotated[Path, typer.Option("--dataset", metavar="FILE", help="A frozen dataset; see ml dataset.")],
-    output: Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where metrics and plots go.")],
+    output: Annotated[Path, written("--output", "FOLDER", "Where metrics and plots go.")],
     json: Json = False,
 ) -> None:
     """Judge a trained folder on the evaluation rows of a frozen dataset: metrics, slices and tables to plot.

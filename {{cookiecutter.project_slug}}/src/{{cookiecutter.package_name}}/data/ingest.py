@@ -11,6 +11,7 @@ from ..errors import ProjectError
 from ..paths import Paths
 from ..source import fetch
 from ..spec import Contract, Table
+from ..storage import StorageRefused
 from .delivery import Delivery
 from .order import ordered
 from .store import QUARANTINE, Manifest, Store, save
@@ -29,21 +30,45 @@ class Ingested:
     changed: bool
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A delivery that was read and held against the contract, and nothing written yet."""
+
+    delivery: Delivery
+    checked: Checked | ContractViolated
+
+
+def examine(
+    table: Table, day: date, contract: Contract, operations: OperationsConfig, paths: Paths, now: datetime
+) -> Examined:
+    """Fetch and check one table of one day, and write nothing. Raises ProjectError (exit 4) when it is not there."""
+    delivery = Delivery.at(fetch(table.name, day, operations.source, paths, now), table, day, paths)
+    try:
+        return Examined(delivery, delivery.check(contract.version))
+    except ContractViolated as refused:
+        return Examined(delivery, refused)
+
+
+def commit(seen: Examined, contract: Contract, store: Store) -> Ingested:
+    """Put what was examined in force. Raises ProjectError (exit 3) for what the contract refuses.
+
+    A refused delivery is kept in quarantine with its report, and the partition that was there before stays.
+    """
+    delivery = seen.delivery
+    try:
+        _refuse_again(delivery, delivery.sha256, contract.version, store)
+        if isinstance(seen.checked, ContractViolated):
+            raise seen.checked
+        return _store(seen.checked, delivery, contract, store)
+    except ContractViolated as refused:
+        raise delivery.keep(refused, store.storage) from None
+
+
 def ingest(
     table: Table, day: date, contract: Contract, operations: OperationsConfig, paths: Paths, now: datetime
 ) -> Ingested:
-    """Fetch, check and store one table of one day. Running it again gives the same bytes.
-
-    Raises ProjectError: exit 4 when the day is not there yet, exit 3 when the contract refuses it. A refused delivery
-    is kept in quarantine with its report, and the partition that was there before stays.
-    """
-    store = Store(paths)
-    delivery = Delivery.at(fetch(table.name, day, operations.source, paths, now), table, day, paths)
-    try:
-        _refuse_again(delivery, delivery.sha256, contract.version, store)
-        return _store(delivery.check(contract.version), delivery, contract, store)
-    except ContractViolated as refused:
-        raise delivery.keep(refused, store.storage) from None
+    """Fetch, check and store one table of one day. Running it again gives the same bytes. Raises ProjectError."""
+    return commit(examine(table, day, contract, operations, paths, now), contract, Store(paths))
 
 
 def ingest_days(
@@ -60,6 +85,8 @@ def ingest_days(
         for table in contract.tables.values():
             try:
                 done.append(ingest(table, day, contract, operations, paths, now))
+            except StorageRefused as error:  # and every other table and day would wait as long for the same answer
+                return done, [*failed, error]
             except ProjectError as error:
                 failed.append(error)
             report(f"{table.name} {day}")

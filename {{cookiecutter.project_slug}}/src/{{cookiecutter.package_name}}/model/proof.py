@@ -97,10 +97,10 @@ def replay(version: ModelVersion, proof: Proof, *, one_by_one: bool = True) -> V
     problems: list[str] = []
     largest = 0.0
     try:
-        # one row at a time, a second thread only spins: it tripled the CPU time of a replay on a busy machine
+        # a few rows at a time, a second thread only spins: it tripled the CPU time of a replay on a busy machine
         with threadpool_limits(limits=1):
             single = [version.answer(body) for body in bodies] if one_by_one else []
-        batch = version.answer(b"[" + b",".join(bodies) + b"]")
+            batch = version.answer(b"[" + b",".join(bodies) + b"]")
     except RequestRefused as refused:
         return Verdict(
             len(bodies), len(proof.refusals), float("nan"), [f"a row that was valid in training is refused: {refused}"]

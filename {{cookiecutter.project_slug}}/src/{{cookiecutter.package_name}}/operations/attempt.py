@@ -6,12 +6,17 @@ import os
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date, datetime
 
+from ..config import OperationsConfig
+from ..data.ingest import Examined
+from ..data.store import Store
 from ..data.violations import ContractViolated
 from ..errors import Exit, ProjectError, plain
 from ..paths import Paths
 from ..programs import user
+from ..spec import Table
 from ..training import provenance
 from .codes import Tier
 from .ledger import EXITS, Attempt, Ledger, Outcome, Record, Said, Step, worst
@@ -29,7 +34,7 @@ class Run:
     """Writes the record of ``day`` while it happens: a killed run leaves the steps that it came to the end of."""
 
     def __init__(self, ledger: Ledger, day: date, paths: Paths, clock: Clock, report: Callable[[str], None]) -> None:
-        self._ledger, self._clock, self._report = ledger, clock, report
+        self._ledger, self._day, self._clock, self._report = ledger, day, clock, report
         self._record = ledger.read(day) or Record(date=day)
         if (last := self._record.last) and last.outcome == "running":
             last.outcome = "interrupted"
@@ -45,6 +50,7 @@ class Run:
             user=user(),
         )
         self._record.attempts.append(self.attempt)
+        ledger.sweep(day)
         ledger.write(self._record)
 
     @contextmanager
@@ -95,3 +101,16 @@ def _code(error: ProjectError, code: str) -> str:
     if isinstance(error, ContractViolated):
         return "FRESH004" if error.stale else "DATA001"
     return "RUN002" if error.exit is Exit.UNAVAILABLE else code
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the steps of a day share. ``now`` is the time of the attempt; ``examined`` are deliveries read ahead."""
+
+    run: Run
+    day: date
+    now: datetime
+    paths: Paths
+    operations: OperationsConfig
+    store: Store
+    examined: Callable[[Table], Examined] | None = None

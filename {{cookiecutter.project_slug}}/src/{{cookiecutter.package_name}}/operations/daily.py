@@ -10,19 +10,18 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from time import sleep as really_sleep
 
-from ..config import OperationsConfig, load_operations
+from ..config import load_operations
 from ..contract import CONTRACT
-from ..data.ingest import Ingested, ingest
+from ..data.ingest import Examined
 from ..data.store import PREDICTIONS, Store
 from ..errors import Exit, ProjectError
 from ..model.version import ModelVersion
 from ..paths import Paths
 from ..spec import Table
 from ..storage import Held
-from . import arrivals, retraining
-from .attempt import Clock, Run
-from .codes import Tier
-from .ledger import PIPELINE, Attempt, Ledger, Partition, Said, Step
+from . import arrivals, intake, retraining
+from .attempt import Clock, Job, Run
+from .ledger import PIPELINE, Attempt, Ledger, Partition, Said
 from .realised import realised
 from .score import champion, opened, score
 
@@ -36,19 +35,23 @@ def run(
     clock: Clock,
     report: Report = lambda _: None,
     ledger: Ledger | None = None,
+    examined: Callable[[Table], Examined] | None = None,
 ) -> Attempt:
     """Do what is due for ``day`` and record it. What went wrong is in the attempt that is returned, not raised.
+
+    ``examined`` gives what was found in the day's delivery of a table, where that was read ahead.
 
     Raises ProjectError before anything is touched: exit 2 for a day in the future, a record or a configuration that
     cannot be read; exit 4 for a day that is not over, or that another run is busy with.
     """
     operations = load_operations(paths.operations)
     retraining.check(operations, paths)
-    _refuse_a_day_to_come(day, clock())
+    refuse_a_day_to_come(day, clock())
     ledger = ledger or Ledger(paths, operations)
     try:
         with ledger.storage.locked(f"run-{PIPELINE}-{day}", wait=False):
-            return _run(day, paths, operations, Run(ledger, day, paths, clock, report), clock)
+            run = Run(ledger, day, paths, clock, report)
+            return _everything(Job(run, day, clock(), paths, operations, Store(paths), examined))
     except Held:
         record = ledger.read(day)
         last = record.last if record else None
@@ -80,7 +83,7 @@ def run_until(
     raise AssertionError
 
 
-def _refuse_a_day_to_come(day: date, now: datetime) -> None:
+def refuse_a_day_to_come(day: date, now: datetime) -> None:
     if day > now.date():
         raise ProjectError(
             f"{day} is in the future: today is {now:%Y-%m-%d} UTC",
@@ -94,111 +97,43 @@ def _refuse_a_day_to_come(day: date, now: datetime) -> None:
         )
 
 
-def _run(day: date, paths: Paths, operations: OperationsConfig, run: Run, clock: Clock) -> Attempt:
-    store = Store(paths)
-    arrived = {
-        table.name: _ingest(run, table, day, operations, paths, store, clock()) for table in CONTRACT.tables.values()
-    }
-    loaded = _score(run, day, paths, operations, store, there=arrived[CONTRACT.rows.name])
-    _labels(run, day, operations, store, loaded)
-    _monitor(run, day, store, there=arrived[CONTRACT.rows.name])
-    with run.step("retrain", code="TRAIN001", tier="ticket") as step:
-        retraining.retrain(step, day, operations, paths, run, clock())
-    return run.end()
+def _everything(job: Job) -> Attempt:
+    arrived = {table.name: intake.ingest(job, table) for table in CONTRACT.tables.values()}
+    there = arrived[CONTRACT.rows.name]
+    loaded = _score(job, there=there)
+    _labels(job, loaded)
+    _monitor(job, there=there)
+    with job.run.step("retrain", code="TRAIN001", tier="ticket") as step:
+        retraining.retrain(step, job)
+    return job.run.end()
 
 
-def _ingest(
-    run: Run, table: Table, day: date, operations: OperationsConfig, paths: Paths, store: Store, now: datetime
-) -> bool:
-    """Whether the table's partition of the day is in force, and new upstream data were not refused."""
-    urgent: Tier = "page" if table is CONTRACT.rows else "ticket"
-    with run.step(f"ingest {table.name}", code="DATA001", tier=urgent) as step:
-        try:
-            done = ingest(table, day, CONTRACT, operations, paths, now)
-        except ProjectError as missing:
-            if missing.exit is not Exit.UNAVAILABLE:
-                raise
-            _not_there(step, table, day, operations, store, now, missing, urgent)
-            return step.outcome == "ok"
-        _note_ingested(step, done)
-    return step.outcome == "ok"
-
-
-def _note_ingested(step: Step, done: Ingested) -> None:
-    manifest = done.manifest
-    aside = sum(manifest.rows_set_aside.values())
-    step.rows_in, step.rows_out = manifest.rows + aside, manifest.rows
-    step.partitions = [
-        Partition(
-            table=manifest.table,
-            partition=manifest.partition,
-            sha256=manifest.sha256,
-            rows=manifest.rows,
-            changed=done.changed,
-        )
-    ]
-    step.facts = {"source": manifest.source, "source_sha256": manifest.source_sha256}
-    step.said = f"{manifest.rows:,} rows" + (f", {aside} set aside" if aside else "")
-    if aside:
-        rules = ", ".join(f"{rule} {rows}" for rule, rows in manifest.rows_set_aside.items())
-        step.checks.append(Said(code="DATA002", tier="log", said=f"{aside} rows set aside: {rules}"))
-
-
-def _not_there(
-    step: Step,
-    table: Table,
-    day: date,
-    operations: OperationsConfig,
-    store: Store,
-    now: datetime,
-    missing: ProjectError,
-    urgent: Tier,
-) -> None:
-    """Late, or missing; or gone upstream after it was ingested, as old files are."""
-    if manifest := store.manifest(table.name, day):
-        _note_ingested(step, Ingested(manifest, changed=False))
-        step.said += "; upstream has it no longer, what was ingested stays"
-        return
-    due = arrivals.deadline(day, operations.daily)
-    step.said = missing.message
-    if now <= due:
-        step.outcome = "late"
-        said = f"{missing.message}; due by {due:%Y-%m-%d %H:%M} UTC"
-        step.checks.append(Said(code="FRESH001", tier="log", said=said))
-    else:
-        step.outcome = "no"
-        said = f"{missing.message}; it was due by {due:%Y-%m-%d %H:%M} UTC"
-        step.checks.append(Said(code="FRESH002", tier=urgent, said=said))
-
-
-def _score(
-    run: Run, day: date, paths: Paths, operations: OperationsConfig, store: Store, *, there: bool
-) -> ModelVersion | None:
+def _score(job: Job, *, there: bool) -> ModelVersion | None:
     """The champion, once it has scored the day; never with another day's rows."""
     loaded = None
-    with run.step("score", code="SCORE002") as step:
-        version = champion(paths, operations)
+    with job.run.step("score", code="SCORE002") as step:
+        version = champion(job.paths, job.operations)
         if version is None:
-            step.outcome, step.said = "not yet", f"no version of {operations.model} was ever promoted"
+            step.outcome, step.said = "not yet", f"no version of {job.operations.model} was ever promoted"
             step.checks.append(Said(code="SCORE001", tier="log", said=step.said))
             return None
-        loaded = opened(version, paths, operations)
-        run.attempt.model_version = str(version)
+        loaded = opened(version, job.paths, job.operations)
+        job.run.attempt.model_version = str(version)
         step.facts = {
             "version": str(version),
             "trained_until": loaded.facts["window"]["as_of"],
             "dataset": loaded.facts["dataset_sha256"],
         }
         if not there:
-            step.outcome, step.said = "not due", f"no rows of {day} to score; no other day's are taken instead"
+            step.outcome, step.said = "not due", f"no rows of {job.day} to score; no other day's are taken instead"
             return loaded
-        done = score(day, version, loaded, store)
+        done = score(job.day, version, loaded, job.store)
         rows = done.manifest.rows
         step.rows_in, step.rows_out, step.said = rows, rows, f"{rows:,} rows by {version}"
         step.partitions = [
             Partition(
                 table=f"{PREDICTIONS}{version.model}",
-                partition=day,
+                partition=job.day,
                 sha256=done.manifest.sha256,
                 rows=rows,
                 changed=done.changed,
@@ -207,14 +142,14 @@ def _score(
     return loaded
 
 
-def _labels(run: Run, day: date, operations: OperationsConfig, store: Store, loaded: ModelVersion | None) -> None:
+def _labels(job: Job, loaded: ModelVersion | None) -> None:
     """The day whose labels are complete with this one, and what its predictions turned out to be worth."""
-    with run.step("labels", code="LABEL001", tier="ticket") as step:
-        due = day - timedelta(days=CONTRACT.labels_complete_after)
-        if store.manifest(CONTRACT.rows.name, due) is None:
+    with job.run.step("labels", code="LABEL001", tier="ticket") as step:
+        due = job.day - timedelta(days=CONTRACT.labels_complete_after)
+        if job.store.manifest(CONTRACT.rows.name, due) is None:
             step.outcome, step.said = "not due", f"{due} was never ingested"
             return
-        said = realised(due, operations, store, loaded)
+        said = realised(due, job.operations, job.store, loaded)
         step.facts = said.as_facts()
         step.rows_in, step.rows_out, step.said = said.rows, said.labelled, str(said)
         if not said.mature:
@@ -222,19 +157,19 @@ def _labels(run: Run, day: date, operations: OperationsConfig, store: Store, loa
             step.outcome = "no"
 
 
-def _monitor(run: Run, day: date, store: Store, *, there: bool) -> None:
+def _monitor(job: Job, *, there: bool) -> None:
     """Row counts against the weekday's normal."""
-    with run.step("monitor") as step:
-        manifest = store.manifest(CONTRACT.rows.name, day)
+    with job.run.step("monitor") as step:
+        manifest = job.store.manifest(CONTRACT.rows.name, job.day)
         if not there or manifest is None:
             step.outcome, step.said = "not due", "nothing arrived that could be looked at"
             return
-        usual = arrivals.normal(CONTRACT.rows.name, day, store)
+        usual = arrivals.normal(CONTRACT.rows.name, job.day, job.store)
         step.facts = {"rows": manifest.rows} | ({"normal": usual.as_facts()} if usual else {})
         if usual is None:
-            step.said = f"{manifest.rows:,} rows; no normal before {arrivals.FEWEST} {day:%A}s are there"
+            step.said = f"{manifest.rows:,} rows; no normal before {arrivals.FEWEST} {job.day:%A}s are there"
             return
-        step.said = f"{manifest.rows:,} rows, a {day:%A}'s normal is {usual.expected:,.0f}"
+        step.said = f"{manifest.rows:,} rows, a {job.day:%A}'s normal is {usual.expected:,.0f}"
         if manifest.rows < usual.low:
             step.said += f", expected at least {usual.low:,.0f}"
             step.checks.append(Said(code="FRESH003", tier="page", said=step.said))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ..config import DailyConfig
 from ..errors import Exit, ProjectError
+from .arrivals import deadline
 from .ledger import Attempt, Ledger, Record, Step
 
 State = Literal[
@@ -29,8 +30,8 @@ State = Literal[
     "waiting",
     "not due",
 ]
-"""``paged``: the run went well and a check asks for somebody. ``late``: not delivered by the deadline; ``waiting``: the
-same before it. ``not due``: no run yet, and it is not the deadline yet."""
+"""``paged``: the run went well and a check asks for somebody. ``late``: something was not there by the deadline, a
+delivery or the registry; ``waiting``: the same before it. ``not due``: no run yet, and it is before the deadline."""
 FINE = ("ok", "running", "waiting", "not due")
 INGEST = "ingest "
 """How the steps begin that take in a table; the first one takes in the rows, which are scored."""
@@ -117,12 +118,6 @@ class Day:
         return (last.ended - last.started).total_seconds() if last and last.ended else None
 
 
-def deadline(day: date, daily: DailyConfig) -> datetime:
-    """From when on a day that is not done is missing."""
-    hour, minute = (int(part) for part in daily.deadline.split(":"))
-    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC) + timedelta(days=1)
-
-
 def read(ledger: Ledger, day: date, daily: DailyConfig, now: datetime) -> Day:
     """The day as it is ``now``. A record that cannot be read is a state, too; a ledger that is away raises (exit 4)."""
     try:
@@ -138,20 +133,20 @@ def _state(record: Record | None, past_deadline: bool) -> State:
     last = record.last if record else None
     if last is None:
         return "not run" if past_deadline else "not due"
-    if last.ended is None:
+    if last.outcome == "running":
         return "killed" if alive(last) is False else "running"
     if last.outcome == "late":
         return "late" if past_deadline else "waiting"
     if last.outcome == "ok":
         return "paged" if any(check.tier == "page" for check in last.checks) else "ok"
-    if last.outcome in ("refused", "no", "failed"):
-        return last.outcome
-    return "killed"
+    if last.outcome == "no" and any(check.code == "FRESH002" for check in last.checks):
+        return "late"
+    return last.outcome if last.outcome in ("refused", "no", "failed") else "killed"
 
 
 def alive(attempt: Attempt) -> bool | None:
-    """Whether the process of an attempt without an end still runs; None where that cannot be seen from here."""
-    if attempt.host != platform.node() or os.name == "nt":  # there, signal 0 would end it
+    """Whether the process of a running attempt still runs; None where that cannot be seen from here."""
+    if attempt.host != socket.gethostname() or os.name == "nt":  # there, signal 0 would end it
         return None
     try:
         os.kill(attempt.pid, 0)

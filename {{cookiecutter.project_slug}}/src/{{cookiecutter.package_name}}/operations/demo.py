@@ -18,7 +18,7 @@ from ..clock import days as every_day
 from ..clock import now, stopwatch
 from ..config import load_operations
 from ..errors import Exit, ProjectError
-from ..paths import Paths
+from ..paths import Paths, browsing
 
 FIRST, LAST, BROKEN = date(2026, 4, 20), date(2026, 5, 31), date(2026, 6, 1)
 CONFIG = Path("configs") / "v1.yaml"
@@ -104,12 +104,7 @@ def run(paths: Paths, *, quiet: bool = False) -> None:
             rollback(registry, operations.model, trained[0], verify, now=now(), why="demo")
             _wait_for(address, str(trained[0]))
             said.append(_predict(address, request))
-    story.end(
-        "ml versions",
-        "ml serve",
-        "ml train --config configs/late.yaml",
-        "uv run mlflow ui --backend-store-uri sqlite:///var/registry/mlflow.db",
-    )
+    story.end("ml versions", "ml serve", "ml train --config configs/late.yaml", *browsing())
 
 
 def _data(paths: Paths, story: Story) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 
+from ..clock import days
 from ..config import OperationsConfig, recorded
 from ..contract import CONTRACT
 from ..data.matured import TRUTH, matured
 from ..data.store import PREDICTIONS, Store
 from ..model.version import ModelVersion
-from ..spec import PRIMARY
+from ..spec import PRIMARY, Table
 from ..training import evaluate
 
 MATURE = 0.95
@@ -32,6 +33,8 @@ class Realised:
     value: float | None = None
     baseline: float | None = None
     skill: float | None = None
+    lacking: tuple[date, ...] = ()
+    """Days whose labels were never ingested, of those that could hold some."""
 
     @property
     def mature(self) -> bool:
@@ -47,6 +50,8 @@ class Realised:
 
     def __str__(self) -> str:
         share = f"{self.day}: {self.labelled:,} of {self.rows:,} rows have a label"
+        if self.lacking:
+            share += f"; labels of {', '.join(map(str, self.lacking))} were never ingested"
         if self.metric is None or self.value is None or self.baseline is None:
             return share
         return f"{share}, {self.metric} {self.value:.3g} by {self.version}, baseline {self.baseline:.3g}"
@@ -61,7 +66,7 @@ def realised(day: date, operations: OperationsConfig, store: Store, loaded: Mode
     baseline = [] if config is None or config.baseline == "mean" else [config.baseline]
     rows = matured(CONTRACT, day, target, store, also=baseline)
     known = rows.drop_nulls(TRUTH)
-    seen = Realised(day, rows.height, known.height)
+    seen = Realised(day, rows.height, known.height, lacking=_lacking(day, store))
     if made is None or loaded is None or config is None or not seen.mature or known.is_empty():
         return seen
     classifies = loaded.contract.target.task == "classification"
@@ -79,13 +84,18 @@ def realised(day: date, operations: OperationsConfig, store: Store, loaded: Mode
         config.threshold,
     )
     metric = PRIMARY[config.task]
-    return Realised(
-        day,
-        rows.height,
-        known.height,
-        made.model_version,
-        metric,
-        said[metric],
-        said[f"baseline_{metric}"],
-        said["skill"],
+    return replace(
+        seen,
+        version=made.model_version,
+        metric=metric,
+        value=said[metric],
+        baseline=said[f"baseline_{metric}"],
+        skill=said["skill"],
     )
+
+
+def _lacking(day: date, store: Store) -> tuple[date, ...]:
+    if not isinstance(CONTRACT.labels, Table):
+        return ()
+    name, last = CONTRACT.labels.name, day + timedelta(days=CONTRACT.labels_complete_after)
+    return tuple(arrives for arrives in days(day, last) if store.manifest(name, arrives) is None)

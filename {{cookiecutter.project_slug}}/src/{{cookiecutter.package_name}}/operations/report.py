@@ -130,7 +130,7 @@ def _attempts(day: Day) -> str:
 
 
 def _attempt(attempt: Attempt, state: str) -> str:
-    outcome = state if attempt.ended is None else attempt.outcome
+    outcome = state if attempt.outcome == "running" else attempt.outcome
     took = f" in {(attempt.ended - attempt.started).total_seconds():.0f} s" if attempt.ended else ""
     commit = f", commit {attempt.git_commit[:10]}{'+' if attempt.git_dirty else ''}"
     return f"{attempt.attempt} {outcome}{took}, {attempt.started:%Y-%m-%d %H:%M} UTC on {attempt.host}{commit}"

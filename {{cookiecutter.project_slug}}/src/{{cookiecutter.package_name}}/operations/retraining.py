@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from ..config import ModelConfig, OperationsConfig, load_model
 from ..errors import ProjectError
 from ..model.id import VersionId
 from ..paths import Paths
-from .attempt import Run
+from .attempt import Job, Run
 from .ledger import Said, Step
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -65,9 +65,10 @@ def _trained(run: Run, day: date) -> bool:
     return step is not None and "version" in step.facts
 
 
-def retrain(step: Step, day: date, operations: OperationsConfig, paths: Paths, run: Run, now: datetime) -> None:
+def retrain(step: Step, job: Job) -> None:
     """Train, gate and promote as the policy says. A challenger of this day that is registered already is taken up."""
-    why = due(day, operations, run)
+    day, operations, paths = job.day, job.operations, job.paths
+    why = due(day, operations, job.run)
     if why is None:
         step.outcome, step.said = "not due", f"retraining: {operations.retraining.when}"
         return
@@ -79,7 +80,7 @@ def retrain(step: Step, day: date, operations: OperationsConfig, paths: Paths, r
 
     path = paths.root / operations.retraining.config
     registry = Registry(paths, new=True)
-    version = _made_before(registry.versions(operations.model), load_model(path), day, run)
+    version = _made_before(registry.versions(operations.model), load_model(path), day, job.run)
     if version is None:
         version, _, _ = train(path, paths, as_of=day)
     step.facts = {"why": why, "version": str(version)}
@@ -103,7 +104,7 @@ def retrain(step: Step, day: date, operations: OperationsConfig, paths: Paths, r
         registry.fetch(which)
         return worker.verify(which, paths)
 
-    promote(registry, version, verify, now=now, why=f"ml run {day}: {why}")
+    promote(registry, version, verify, now=job.now, why=f"ml run {day}: {why}")
     step.facts["promoted"] = True
     step.said += "; promoted"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from ..config import OperationsConfig
 from ..contract import CONTRACT
@@ -27,6 +28,8 @@ from ..spec import Column, expected
 
 BATCH = 100_000
 """Rows at a time. 5 million rows at once would be 600 MB of Python strings for two category columns alone."""
+SMALL = 20_000
+"""Rows of a day below which a second thread costs more than it brings: a forest's trees wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ def score(day: date, version: VersionId, loaded: ModelVersion, store: Store) -> 
     keys = table.schema.primary_key()
     with store.file(table.name, day) as path:
         _refuse_what_it_cannot_read(path, loaded, version)
-        parts = [_scored(frame, keys, loaded, version) for frame in _batches(path, loaded, keys)]
+        threads = 1 if partition and partition.rows < SMALL else None
+        with threadpool_limits(limits=threads):
+            parts = [_scored(frame, keys, loaded, version) for frame in _batches(path, loaded, keys)]
     name = f"{PREDICTIONS}{version.model}"
     before = store.manifest(name, day)
     manifest = store.write(

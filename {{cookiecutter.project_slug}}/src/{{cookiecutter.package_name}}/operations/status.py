@@ -12,20 +12,31 @@ from ..errors import ProjectError
 from ..paths import Paths
 from ..serving.pointer import Pointer
 from . import day as one_day
+from .arrivals import deadline
 from .codes import NEXT, Tier, heading
-from .day import Day, deadline
+from .day import Day
 from .ledger import Ledger
 
 WEEKS = 14
 """Days looked back for what is still to be done."""
 PATIENCE = 0.5
 """Seconds that the registry has to answer: the rest of the answer does not need it."""
+LEDGER_PATIENCE = 3.0
+"""Seconds that a ledger in a bucket has: without it there is no answer."""
 VERDICTS = {
     "ok": "OK",
     "running": "RUNNING",
     "waiting": "WAITING",
     "not due": "NOT RUN YET",
 }
+UNDONE = {
+    "refused": "was refused by the contract",
+    "late": "was not there by its deadline",
+    "no": "got a no from a check",
+    "failed": "failed",
+    "killed": "was killed",
+}
+"""How a day that is still to be done is called among the others."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +76,17 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
         raise ProjectError(
             f"{wanted} is in the future: it is {now:%Y-%m-%d %H:%M} UTC", hint="without --date it is about yesterday"
         )
-    ledger = Ledger(paths, operations)
+    ledger = Ledger(paths, operations, LEDGER_PATIENCE)
     begin = wanted - timedelta(days=max(count, WEEKS) - 1)
     known = ledger.days()
     told = [one_day.read(ledger, day, operations.daily, now) for day in days(begin, wanted)]
     last = told[-1]
     if last.problem:
         raise last.problem
-    before = [day for day in told[-WEEKS:-1] if known and day.date >= known[0]]
+    told = [day for day in told[:-1] if known and day.date >= known[0]] + [last]
+    before = [day for day in told[:-1] if (wanted - day.date).days < WEEKS]
     due = now >= deadline(wanted, operations.daily)
+    promoted = _promoted(paths, operations)
     fine = last.fine and not (last.state == "running" and due and not last.complete)
     return Status(
         day=last,
@@ -81,8 +94,9 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
         verdict=VERDICTS.get(last.state, "NOT OK") if fine else "NOT OK",
         said=_said(last, operations, known),
         fine=fine,
-        promoted=_promoted(paths, operations),
-        actions=_actions(last, operations) + [_of_record(day) for day in before if day.problem],
+        promoted=promoted,
+        actions=_actions(last, operations, promoted["version"] if isinstance(promoted, dict) else "")
+        + [_of_record(day) for day in before if day.problem],
         others=_others(before),
     )
 
@@ -103,10 +117,6 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
         return f"since {since}{seen}{where}"
     if day.state == "killed":
         return f"the run that began {since} was killed{where}"
-    if day.state == "waiting":
-        return f"not delivered yet at {last.started:%H:%M} UTC; the deadline is {until:%Y-%m-%d %H:%M} UTC"
-    if day.state == "late":
-        return f"not delivered by the deadline, {until:%Y-%m-%d %H:%M} UTC"
     if day.state in ("ok", "paged"):
         count = f"{day.rows:,} rows" if day.rows is not None else "rows"
         score = last.step("score")
@@ -114,23 +124,32 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
         urgent = [f"{n} {tier}{'s' * (n > 1)}" for tier in ("page", "ticket") if (n := _count(day, tier))]
         return ", ".join([f"{count} {how}", *urgent])
     wrong = next((step for step in last.steps if step.outcome == last.outcome), None)
-    return f"{wrong.name}: {wrong.said}" if wrong else last.outcome
+    what = f"{wrong.name}: {wrong.said.splitlines()[0] if wrong.said else wrong.outcome}" if wrong else last.outcome
+    if day.state in ("waiting", "late"):
+        return f"{what}; asked at {last.started:%H:%M} UTC, the deadline is {until:%Y-%m-%d %H:%M} UTC"
+    return what
 
 
 def _count(day: Day, tier: Tier) -> int:
     return sum(check.tier == tier for check in day.attempt.checks) if day.attempt else 0
 
 
-def _actions(day: Day, operations: OperationsConfig) -> list[Action]:
+def _actions(day: Day, operations: OperationsConfig, champion: str) -> list[Action]:
     said = [(check.tier, check.code, check.said) for check in day.attempt.checks] if day.attempt else []
     urgent = [item for item in said if item[0] in ("page", "ticket")]
     if day.state == "killed":
         urgent.insert(0, ("page", "RUN001", "the run was killed"))
     elif day.state == "not run":
         urgent.insert(0, ("page", "RUN003", "nothing ran: is the schedule on?"))
-    elif day.state == "late" and not any(code == "FRESH002" for _, code, _ in urgent):
-        urgent.insert(0, ("page", "FRESH002", "upstream has not delivered"))
-    words = {"day": day.date, "version": day.version or operations.model, "config": operations.retraining.config}
+    elif day.state == "late" and not any(tier == "page" for tier, _, _ in urgent):
+        urgent.insert(0, ("page", "FRESH002", "it was not there when it was asked for last, and the deadline is past"))
+    made = day.step("retrain", lambda step: "version" in step.facts)
+    words = {
+        "day": day.date,
+        "version": champion or day.version or "VERSION",
+        "challenger": made.facts["version"] if made else "VERSION",
+        "config": operations.retraining.config,
+    }
     return [
         Action(tier, code, day.date, text, heading(code), NEXT[code].format(**words)) for tier, code, text in urgent
     ]
@@ -138,14 +157,8 @@ def _actions(day: Day, operations: OperationsConfig) -> list[Action]:
 
 def _of_record(day: Day) -> Action:
     said = day.problem.message if day.problem else ""
-    return Action(
-        "ticket",
-        "RUN004",
-        day.date,
-        said,
-        heading("RUN004"),
-        NEXT["RUN004"].format(day=day.date, version="", config=""),
-    )
+    command = NEXT["RUN004"].format(day=day.date)
+    return Action("ticket", "RUN004", day.date, said, heading("RUN004"), command)
 
 
 def _others(before: list[Day]) -> list[str]:
@@ -161,25 +174,9 @@ def _others(before: list[Day]) -> list[str]:
             said.append(
                 f"{day.date} is being run, since {day.attempt.started:%Y-%m-%d %H:%M} UTC on {day.attempt.host}"
             )
-        elif day.state in ("refused", "late", "no", "failed", "killed") and not day.complete:
-            said.append(f"{day.date} {MEANING[day.state]}: ml run --date {day.date}")
+        elif day.state in UNDONE and not day.complete:
+            said.append(f"{day.date} {UNDONE[day.state]}: ml run --date {day.date}")
     return said
-
-
-MEANING = {
-    "ok": "fine",
-    "paged": "fine, but somebody was paged",
-    "refused": "was refused by the contract",
-    "late": "was not delivered",
-    "no": "got a no from a check",
-    "failed": "failed",
-    "killed": "was killed",
-    "not run": "was not run",
-    "unreadable": "has a record that cannot be read",
-    "running": "is being run",
-    "waiting": "is not delivered yet",
-    "not due": "is not due yet",
-}
 
 
 def _promoted(paths: Paths, operations: OperationsConfig) -> dict[str, Any] | str:

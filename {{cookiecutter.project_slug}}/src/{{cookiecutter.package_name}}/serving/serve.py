@@ -21,6 +21,11 @@ from .pointer import Pointer
 from .shelf import Shelf
 
 
+def _address(host: str, port: int) -> str:
+    """Host and port as in a URL, where an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ProjectError for an address that is taken, wrong, or open to the network."""
     try:
@@ -36,7 +41,7 @@ def bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise ProjectError(
-            f"cannot listen on {host}:{port}: {error.strerror}", hint="ml serve --port 0 takes any free one"
+            f"cannot listen on {_address(host, port)}: {error.strerror}", hint="ml serve --port 0 takes any free one"
         ) from None
 
 
@@ -69,8 +74,7 @@ def serve(
     app = create_app(shelf, operations.model, operations.serving)
     listener = bind(host, port)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10)
-    address = listener.getsockname()
-    ready(f"http://{host}:{address[1]}")
+    ready(f"http://{_address(host, listener.getsockname()[1])}")
     # uvicorn drains on Ctrl-C and then raises it again, for a caller that has more to stop than it
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])

@@ -63,8 +63,8 @@ class Folder(Storage):
     def put(self, draft: Path, key: str) -> None:
         files.put(draft, self._root / key)
 
-    def sweep(self, folder: str) -> None:
-        files.sweep(self._root / folder)
+    def sweep(self, folder: str, name: str = "") -> None:
+        files.sweep(self._root / folder, name)
 
     @contextmanager
     def locked(self, name: str, *, wait: bool = True) -> Generator[None]:

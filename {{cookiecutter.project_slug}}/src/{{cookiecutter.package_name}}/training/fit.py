@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ..config import ModelConfig, nearest
+from ..config import ModelConfig
 from ..data.dataset import Dataset
 from ..data.describe import model_contract
 from ..errors import Exit, ProjectError
@@ -21,6 +21,7 @@ from ..model.proof import Proof, Verdict, replay
 from ..model.version import ModelVersion
 from ..paths import Paths
 from ..spec import Contract, ModelContract
+from ..typed_yaml import nearest
 from . import evaluate, prove, provenance
 from .comparison import METRICS
 from .evaluate import naive, truth_of
