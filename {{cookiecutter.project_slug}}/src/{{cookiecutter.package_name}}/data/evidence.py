@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 
 import polars as pl
 
 from ..spec import Column, Table, expected
-from .rules import PRIMARY_KEY, Counted, collected, judged, none_of, on_another_day
+from .rules import PRIMARY_KEY, Counted, judged, none_of, on_another_day
+from .streams import collected
 from .violations import Violation, likely_unit
 
 RULES = {
@@ -105,10 +106,12 @@ def _atypical(values: pl.Series, column: Column, q: float) -> Violation:
 
 def _elsewhere(rows: pl.LazyFrame, time: str, day: date, counted: Counted) -> Violation:
     """Times of other days; when all rows have them, the file is likely to be another day's."""
+    # a number read as a time may be of a year that nobody has a name for
+    said = pl.col(time).clip(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
     days = collected(
         rows.filter(on_another_day(time, day))
-        .group_by(pl.col(time).dt.date().alias("day"))
-        .agg(pl.len(), low=pl.col(time).min(), high=pl.col(time).max())
+        .group_by(said.dt.date().alias("day"))
+        .agg(pl.len(), low=said.min(), high=said.max())
         .sort("len", "day", descending=[True, False])
     )
     low, high = days["low"].min(), days["high"].max()

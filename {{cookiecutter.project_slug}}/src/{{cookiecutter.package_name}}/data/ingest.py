@@ -12,9 +12,10 @@ from ..paths import Paths
 from ..source import fetch
 from ..spec import Contract, Table
 from ..storage import StorageRefused
-from .delivery import Delivery
+from .delivery import UNREADABLE, Delivery
 from .order import ordered
-from .store import QUARANTINE, Manifest, Store, save
+from .store import QUARANTINE, Manifest, Store
+from .streams import save
 from .validation import Checked
 from .violations import ContractViolated, Violation
 
@@ -62,6 +63,9 @@ def commit(seen: Examined, contract: Contract, store: Store) -> Ingested:
         return _store(seen.checked, delivery, contract, store)
     except ContractViolated as refused:
         raise delivery.keep(refused, store.storage) from None
+    except UNREADABLE:
+        delivery.settle()  # half of one file and half of another is no table
+        raise
 
 
 def ingest(

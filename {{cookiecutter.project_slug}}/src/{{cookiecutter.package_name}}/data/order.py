@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
 from ..spec import Table
-from .rules import collected
+from .streams import collected
 
 STRETCH = 1_000_000
 """Rows that are sorted at once, with 250 bytes each. Five stretches of five million take a third of the memory that
@@ -53,5 +54,5 @@ def _stretches(name: str, rows: pl.LazyFrame, number: int) -> list[pl.Expr]:
     parts = -(-number // STRETCH)
     cuts = sorted({some[len(some) * part // parts] for part in range(1, parts)}) if len(some) else []
     below = [pl.col(name) < cut for cut in cuts]
-    stretches = [upper & ~lower for lower, upper in zip(below, below[1:], strict=False)]
+    stretches = [upper & ~lower for lower, upper in pairwise(below)]
     return [below[0] | pl.col(name).is_null(), *stretches, ~below[-1]] if below else [pl.lit(value=True)]

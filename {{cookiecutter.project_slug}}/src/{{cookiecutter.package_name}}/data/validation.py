@@ -12,7 +12,8 @@ import polars as pl
 from ..spec import Column, Table
 from . import evidence
 from .describe import describe
-from .rules import collected, count, judged
+from .rules import count, judged
+from .streams import collected
 from .violations import ContractViolated, Violation
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
