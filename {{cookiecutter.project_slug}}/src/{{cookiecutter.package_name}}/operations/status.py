@@ -14,7 +14,7 @@ from ..serving.pointer import Pointer
 from . import day as one_day
 from .arrivals import deadline
 from .codes import NEXT, Tier, heading
-from .day import Day
+from .day import Day, brief
 from .ledger import Ledger
 
 WEEKS = 14
@@ -120,13 +120,15 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
     if day.state in ("ok", "paged"):
         count = f"{day.rows:,} rows" if day.rows is not None else "rows"
         score = last.step("score")
-        how = f"scored by {day.version}" if day.version else f"in, not scored{f': {score.said}' if score else ''}"
+        how = (
+            f"scored by {day.version}" if day.version else f"in, not scored{f': {brief(score.said)}' if score else ''}"
+        )
         urgent = [f"{n} {tier}{'s' * (n > 1)}" for tier in ("page", "ticket") if (n := _count(day, tier))]
         return ", ".join([f"{count} {how}", *urgent])
     wrong = next((step for step in last.steps if step.outcome == last.outcome), None)
-    what = f"{wrong.name}: {wrong.said.splitlines()[0] if wrong.said else wrong.outcome}" if wrong else last.outcome
+    what = f"{wrong.name}: {brief(wrong.said) or wrong.outcome}" if wrong else last.outcome
     if day.state in ("waiting", "late"):
-        return f"{what}; asked at {last.started:%H:%M} UTC, the deadline is {until:%Y-%m-%d %H:%M} UTC"
+        return f"{what}; asked {last.started:%Y-%m-%d %H:%M} UTC, the deadline is {until:%Y-%m-%d %H:%M} UTC"
     return what
 
 
