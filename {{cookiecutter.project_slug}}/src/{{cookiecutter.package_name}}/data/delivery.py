@@ -15,10 +15,13 @@ from ..paths import Paths
 from ..source import read
 from ..spec import Table
 from ..storage import Storage
-from .rules import collected
 from .store import QUARANTINE
+from .streams import collected
 from .validation import Checked, check
 from .violations import ContractViolated, Violation
+
+UNREADABLE = (Exception, pl.exceptions.PanicException)
+"""polars raises half a dozen types for a broken file, one of which is no Exception; readers of other formats more."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Delivery:
             return check(read(self.table.name, self.path), self.table, version, self.day)
         except ProjectError:
             raise
-        except Exception as error:  # polars raises half a dozen types for a broken file, readers of other formats more
+        except UNREADABLE as error:
+            self.settle()
             if reason := self._unreadable():
                 broken = Violation("", "readable", "a complete file", reason, 0, "cut off in transfer?")
                 raise self.refused(broken, version) from None
@@ -79,7 +83,7 @@ class Delivery:
     def _unreadable(self) -> str | None:
         try:
             collected(read(self.table.name, self.path).select(pl.all().count()))
-        except Exception as error:
+        except UNREADABLE as error:
             return f"{self.path.stat().st_size} bytes that cannot be read: {_first_line(error)}"
         return None
 
@@ -90,5 +94,5 @@ def _state(path: Path) -> tuple[int, ...]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime
 
 import polars as pl
 
 from ..spec import Column, Table, expected
-from .rules import PRIMARY_KEY, Counted, collected, judged, none_of, on_another_day
+from .rules import PRIMARY_KEY, Counted, judged, none_of, on_another_day
+from .streams import collected
 from .violations import Violation, likely_unit
 
 RULES = {
@@ -39,14 +40,16 @@ def of_the_day(
 
 
 def of_rows(
-    rows: pl.LazyFrame, broken: Mapping[str, int], table: Table, columns: Mapping[str, Column]
+    rows: pl.LazyFrame, counted: Counted, tolerated: Collection[str], table: Table, columns: Mapping[str, Column]
 ) -> list[Violation]:
-    """What is wrong with single rows: the schema's own rules."""
+    """What is wrong with single rows: the schema's own rules, but for those that are ``tolerated``."""
     violations = []
-    for rule, n in broken.items():
+    for rule, n in counted.broken.items():
+        if rule in tolerated:
+            continue
         name, _, check = rule.rpartition("|")
         if rule == PRIMARY_KEY:
-            violations.append(_repeated(rows, table.schema.primary_key(), n))
+            violations.append(_repeated(rows.filter(counted.suspects), table.schema.primary_key(), n))
         elif name in columns:
             violations += _out_of_bounds(rows, rule, n, table, columns[name], check)
         else:
@@ -103,10 +106,12 @@ def _atypical(values: pl.Series, column: Column, q: float) -> Violation:
 
 def _elsewhere(rows: pl.LazyFrame, time: str, day: date, counted: Counted) -> Violation:
     """Times of other days; when all rows have them, the file is likely to be another day's."""
+    # a number read as a time may be of a year that nobody has a name for
+    said = pl.col(time).clip(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
     days = collected(
         rows.filter(on_another_day(time, day))
-        .group_by(pl.col(time).dt.date().alias("day"))
-        .agg(pl.len(), low=pl.col(time).min(), high=pl.col(time).max())
+        .group_by(said.dt.date().alias("day"))
+        .agg(pl.len(), low=said.min(), high=said.max())
         .sort("len", "day", descending=[True, False])
     )
     low, high = days["low"].min(), days["high"].max()

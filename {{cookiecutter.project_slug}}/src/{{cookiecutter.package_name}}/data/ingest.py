@@ -6,17 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-import polars as pl
-
 from ..config import OperationsConfig
 from ..errors import ProjectError
 from ..paths import Paths
 from ..source import fetch
 from ..spec import Contract, Table
 from ..storage import StorageRefused
-from .delivery import Delivery
-from .rules import collected
-from .store import QUARANTINE, Manifest, Store, save
+from .delivery import UNREADABLE, Delivery
+from .order import ordered
+from .store import QUARANTINE, Manifest, Store
+from .streams import save
 from .validation import Checked
 from .violations import ContractViolated, Violation
 
@@ -64,6 +63,9 @@ def commit(seen: Examined, contract: Contract, store: Store) -> Ingested:
         return _store(seen.checked, delivery, contract, store)
     except ContractViolated as refused:
         raise delivery.keep(refused, store.storage) from None
+    except UNREADABLE:
+        delivery.settle()  # half of one file and half of another is no table
+        raise
 
 
 def ingest(
@@ -111,7 +113,7 @@ def _store(checked: Checked, delivery: Delivery, contract: Contract, store: Stor
     manifest = store.write(
         table.name,
         day,
-        _ordered(checked.good, table),
+        ordered(checked.good, table),
         agreed=agreed,
         rows_set_aside=checked.tolerated,
         contract_version=contract.version,
@@ -119,22 +121,6 @@ def _store(checked: Checked, delivery: Delivery, contract: Contract, store: Stor
         source_sha256=delivery.sha256,
     )
     return Ingested(manifest, changed=store.storage.read(store.manifest_key(table.name, day)) != old)
-
-
-def _ordered(rows: pl.LazyFrame, table: Table) -> pl.LazyFrame:
-    """By time and key, where there is no key by every column: the order of the delivery leaves no trace.
-
-    Sorting needs all rows at once, 250 bytes each of the sample's. Rows that are in order stream from file to file.
-    """
-    key = table.schema.primary_key()
-    order = list(dict.fromkeys([*([table.time] if table.time else []), *(key or table.schema.column_names())]))
-    after: pl.Expr = pl.lit(value=False)
-    for name in reversed(order):
-        before = pl.col(name).shift(1)
-        after = (pl.col(name) < before) | ((pl.col(name) == before) & after)
-    nulls = pl.any_horizontal(pl.col(name).is_null() for name in order)
-    asunder = collected(rows.select((after | nulls).any())).item()
-    return rows.sort(order) if asunder else rows
 
 
 def _refuse_again(delivery: Delivery, sha256: str, version: str, store: Store) -> None:

@@ -6,7 +6,6 @@ before the manifest leaves the old partition in force and an orphan that the nex
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
@@ -21,11 +20,10 @@ from ..config import load_operations
 from ..errors import Exit, ProjectError
 from ..paths import Paths
 from ..storage import Storage, open_storage
+from .streams import save
 
 PARTITIONS, QUARANTINE, DATASETS = "partitions", "quarantine", "datasets"
 """Folders of the data storage."""
-ROW_GROUP = 100_000
-"""Rows of a Parquet row group: fixed, so that equal rows give equal bytes; a batch of scoring reads one."""
 PREDICTIONS = "predictions/"
 """First part of the name of a table that holds predictions; the model's name follows."""
 
@@ -153,20 +151,6 @@ class Store:
                 with suppress(ValueError):  # a stray file that is no day
                     days.append(date.fromisoformat(name.removesuffix(".json")))
         return days
-
-
-def save(rows: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
-    """Write ``rows`` as Parquet, as they are read. The bytes depend on the rows and on nothing else.
-
-    Raises OSError when the disk says no, for which polars has errors of its own.
-    """
-    with path.open("wb") as file:
-        try:
-            rows.lazy().sink_parquet(
-                file, compression="zstd", statistics=True, row_group_size=ROW_GROUP, engine="streaming"
-            )
-        except pl.exceptions.PolarsError as error:
-            raise OSError(errno.EIO, str(error).splitlines()[0], path.name) from error
 
 
 def open_data(paths: Paths) -> Storage:

@@ -12,7 +12,8 @@ import polars as pl
 from ..spec import Column, Table
 from . import evidence
 from .describe import describe
-from .rules import collected, count, judged
+from .rules import count, judged
+from .streams import collected
 from .violations import ContractViolated, Violation
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
@@ -50,8 +51,7 @@ def check(rows: pl.LazyFrame, table: Table, version: str, day: date) -> Checked:
         refuse([Violation("", "rows", "at least one row", "an empty table", 0, "did the upstream job run on no data?")])
     refuse(evidence.of_the_day(given, counted, table, columns, day))
     tolerated = {rule: n for rule, n in counted.broken.items() if n <= table.tolerated.get(rule, 0.0) * counted.rows}
-    broken = {rule: n for rule, n in counted.broken.items() if rule not in tolerated}
-    refuse(evidence.of_rows(given, broken, table, columns))
+    refuse(evidence.of_rows(given, counted, tolerated, table, columns))
     if not tolerated:
         return Checked(given, pl.DataFrame(schema=given.collect_schema()), {})
     return _parted(given, table, tolerated)
