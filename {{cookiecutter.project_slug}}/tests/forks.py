@@ -9,10 +9,13 @@ SQLAlchemy what it is about to commit. ``at`` says before which one, counted fro
 
 from __future__ import annotations
 
+import fcntl
 import functools
+import gc
 import importlib
 import os
 import pickle
+import resource
 import select
 import signal
 import socket
@@ -29,25 +32,22 @@ from typing import IO, Any, NoReturn
 from kill import Moments, listen, watching
 
 PACKAGE = "{{cookiecutter.package_name}}"
-EVERYTHING = "cli operations.daily training.train training.contest training.champion training.scorer serving.worker"
+EVERYTHING = [f"{PACKAGE}.{name}" for name in ("cli", "operations.daily", "operations.score", "serving.worker")]
+EVERYTHING += [f"{PACKAGE}.training.{name}" for name in ("train", "contest", "champion", "scorer")]
+EVERYTHING += ["sqlalchemy.dialects.sqlite", "mlflow.store.model_registry.sqlalchemy_store"]
 ADDRESS = "FORKS"
 """The environment variable that leads a fork to the process it was forked from."""
 
 
-@functools.cache
-def _server() -> str:
-    """The address of the process that forks: it imports for seconds, once, and ends with this one."""
-    if ADDRESS in os.environ:
-        return os.environ[ADDRESS]
+def start(*before: str) -> str:
+    """Start a process that forks, and return its address. ``before``: a program that starts it and looks on.
+
+    It imports for seconds, once, and ends with this one.
+    """
     address = f"{tempfile.mkdtemp(prefix='forks-')}/socket"
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; sys.path.insert(0, sys.argv[2]); import forks; forks.serve()",
-        address,
-    ]
+    code = "import sys; sys.path.insert(0, sys.argv[2]); import forks; forks.serve()"
     server = subprocess.Popen(  # one thread each: nothing here is large, and spinning ones cost
-        [*command, str(Path(__file__).parent)],
+        [*before, sys.executable, "-c", code, address, str(Path(__file__).parent)],
         env=os.environ | {ADDRESS: address, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -58,26 +58,14 @@ def _server() -> str:
 
 
 _alive: list[subprocess.Popen[bytes]] = []
+_started = functools.cache(start)
 
 
 def serve() -> None:
     """Fork on request: ``function, arguments`` and three files to be its standard input, output and errors."""
-    for name in EVERYTHING.split():
-        importlib.import_module(f"{PACKAGE}.{name}")
-    for name in (
-        "sklearn.ensemble",
-        "sqlalchemy.dialects.sqlite",
-        "mlflow.store.model_registry.sqlalchemy_store",
-        "alembic.command",
-        "polars._utils.parquet",
-        "opentelemetry.sdk.metrics",
-    ):
+    for name in EVERYTHING:
         importlib.import_module(name)
-    import gc
-
-    gc.collect()
-    gc.disable()
-    gc.freeze()
+    gc.freeze()  # or each fork copies what it only looks through
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(sys.argv[1])
@@ -133,7 +121,7 @@ class Forked:
         self.returncode: int | None = None
         (stdin, ours), (said, stdout), (wrong, stderr) = os.pipe(), os.pipe(), os.pipe()
         with socket.socket(socket.AF_UNIX) as asked:
-            asked.connect(_server())
+            asked.connect(os.environ.get(ADDRESS) or _started())
             socket.send_fds(asked, [pickle.dumps((function, arguments))], [stdin, stdout, stderr])
             self._answers: IO[str] = asked.makefile(encoding="ascii")
         for file in (stdin, stdout, stderr):
@@ -230,6 +218,27 @@ class Watch:
         subprocess.Popen = functools.partial(_start, self)  # type: ignore[misc,assignment]
 
 
+def limited(size: int) -> None:
+    """Files cannot grow beyond ``size`` bytes: the kernel refuses the write in the middle, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def together(file: Path) -> None:
+    """Wait until whoever holds the lock on ``file`` lets go of it: a barrier for those who wait."""
+    with file.open() as barrier:
+        fcntl.flock(barrier, fcntl.LOCK_SH)
+
+
+def light() -> None:
+    """Leave out of a training what only computes: drawings, and the gate's stopwatch, which is no judge on a busy
+    machine."""
+    from {{cookiecutter.package_name}}.training import checks, figures
+
+    figures.draw = lambda *_: {}
+    figures.IMPORTANCE_ROWS = 20
+    checks.latency = lambda *_: checks.absent("GATE006")
+
+
 _Popen = subprocess.Popen
 
 
@@ -271,4 +280,5 @@ class Running:
 
 
 def ml(root: Path, *arguments: str, **watch: Any) -> Ended:
+    """`ml`, from its beginning to its end. ``watch``: see :class:`Watch`."""
     return Running(root, *arguments, **watch).end()

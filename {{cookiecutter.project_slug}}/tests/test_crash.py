@@ -130,3 +130,18 @@ def test_killed_at_any_boundary_the_old_or_the_new_stands_and_the_next_run_compl
         assert outcomes == (["interrupted", "ok"] if begun else ["ok"]), where
         assert project.ml("status", "--date", str(D)).code == 0, where
         shutil.rmtree(project.paths.root)
+
+
+def retraining(project: Project) -> None:
+    """The day trains, gates and promotes by itself."""
+    text = project.paths.operations.read_text("utf-8")
+    for old, new in (
+        ("when: never", "when: weekly"),
+        ("weekday: monday", "weekday: wednesday"),
+        ("config: configs/v1.yaml", "config: configs/hours.yaml"),
+        ("promotion: by_person", "promotion: automatic"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    project.paths.operations.write_text(text, "utf-8")
+    project.edit("configs/hours.yaml", "tolerance: 0.1", "tolerance: 2.0")
