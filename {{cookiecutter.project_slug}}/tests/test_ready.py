@@ -257,6 +257,7 @@ def test_there_is_a_way_back_when_the_version_before_still_holds(promoted: Proje
     assert line(promoted, "way back").result == "no"
 
 
+@pytest.mark.slow
 def test_the_environment_is_the_locks(promoted: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert line(promoted, "environment").result == "no"  # no pyproject.toml: nothing says what belongs here
     for name in ("pyproject.toml", "README.md"):

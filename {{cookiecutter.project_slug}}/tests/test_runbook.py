@@ -16,7 +16,7 @@ from conftest import ROOT, Project
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### (\S+ .+?)\n(.*?)(?=^##|\Z)", RUNBOOK, re.MULTILINE | re.DOTALL))
 PARTS = ("Symptom", "First look", "Fix", "Escalation")
-UNSURE = ("gate", "ready", "rollback")
+UNSURE = ("gate", "promote", "ready", "rollback")
 """Verbs that may say no where nothing is broken: it is their verdict."""
 
 
@@ -64,6 +64,8 @@ def test_every_command_works(trained: Project) -> None:
     for words in typed(RUNBOOK):
         if words not in done:
             done.append(words)
+            if words[0] in ("gate", "promote"):
+                trained.overrule("1")  # which a command before may have taken the place of
             ran = trained.ml(*words)
             dated = words[0] != "status" or "--date" in words
             allowed = (0,) if dated and words[0] not in UNSURE else (0, 1)

@@ -300,6 +300,7 @@ def test_days_before_the_first_record_are_no_gaps(project: Project) -> None:
     assert "never run" not in project.ml("status", "--days", "14").out
 
 
+@pytest.mark.slow
 def test_the_last_promotion_is_the_registrys_word(trained: Project) -> None:
     trained.ml("promote", "1", "--force", "--reason", "the first")
     fine(trained, DAY)

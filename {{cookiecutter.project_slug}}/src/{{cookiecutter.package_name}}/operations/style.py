@@ -34,9 +34,11 @@ dt { color: var(--quiet) } dd { margin: 0 }
 .todo li.bad { border-color: var(--bad) } .todo li.soon { border-color: var(--soon) }
 .todo li.bad b { color: var(--bad) } .todo li.soon b { color: var(--soon) }
 code { font: .86rem ui-monospace, "SF Mono", Menlo, "Liberation Mono", monospace; background: var(--paper);
-  border: 1px solid var(--rule); border-radius: 5px; padding: .1rem .4rem; white-space: nowrap; overflow-x: auto; max-width: 100% }
+  border: 1px solid var(--rule); border-radius: 5px; padding: .1rem .4rem; white-space: nowrap;
+  overflow-x: auto; max-width: 100% }
 .calendar { display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); gap: 4px; text-align: center }
-.calendar [title] { display: grid; grid-template-columns: 1fr 1fr; align-items: center; border-radius: 5px;
+.calendar [title] {
+  display: grid; grid-template-columns: 1fr 1fr; align-items: center; border-radius: 5px;
   padding: .22rem .1rem }
 .calendar i { font-style: normal; font-size: .74rem; opacity: .75 }
 .calendar .good { background: var(--good-paper); color: var(--good) }
