@@ -7,6 +7,7 @@ before the manifest leaves the old partition in force and an orphan that the nex
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
@@ -166,7 +167,17 @@ def save(rows: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
                 file, compression="zstd", statistics=True, row_group_size=ROW_GROUP, engine="streaming"
             )
         except pl.exceptions.PolarsError as error:
-            raise OSError(errno.EIO, str(error).splitlines()[0], path.name) from error
+            raise _why(file.fileno(), error, path) from error
+
+
+def _why(file: int, error: pl.exceptions.PolarsError, path: Path) -> OSError:
+    """What the disk says when it is asked again: of a full one polars may tell no more than "transport error"."""
+    try:
+        for _ in range(2):  # the first may fit in part
+            os.write(file, bytes(1 << 16))
+    except OSError as said:
+        return OSError(said.errno, said.strerror, str(path))
+    return OSError(errno.EIO, str(error).splitlines()[0], str(path))
 
 
 def open_data(paths: Paths) -> Storage:
