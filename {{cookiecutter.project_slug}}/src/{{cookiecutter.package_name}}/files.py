@@ -44,6 +44,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def named(error: OSError, path: Path) -> None:
+    """Say where: a write that fails names no file, and nobody knows a draft."""
+    unnamed = error.filename is None and error.errno is not None
+    if unnamed or Path(error.filename or "").name.startswith(TEMPORARY):
+        error.filename = str(path)
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """A temporary path beside ``path``; what the body wrote there takes the place of ``path`` when it ends well."""
@@ -52,6 +59,9 @@ def replacing(path: Path) -> Generator[Path]:
     try:
         yield draft
         put(draft, path)
+    except OSError as error:
+        named(error, path)
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

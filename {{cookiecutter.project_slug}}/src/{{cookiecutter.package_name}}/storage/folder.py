@@ -57,6 +57,9 @@ class Folder(Storage):
         path = files.temporary(parent / "draft")
         try:
             yield path
+        except OSError as error:
+            files.named(error, parent)
+            raise
         finally:
             path.unlink(missing_ok=True)
 
