@@ -148,12 +148,7 @@ def _show(day: date, done: Attempt) -> None:
         f"{'OK' if not done.exit else 'NOT OK'}  {day}, attempt {done.attempt}",
         "bold green" if not done.exit else "bold red",
     )
-<<<<<<< HEAD
     console.table(["step", "", "seen"], [[step.name, step.outcome, brief(step.said)] for step in done.steps])
-=======
-    rows = [[step.name, step.outcome, step.said.partition("\n")[0]] for step in done.steps]
-    console.table(["step", "", "seen"], rows)
->>>>>>> h5
     for check in done.checks:
         if check.tier != "log":
             console.say(f"{check.tier}  {check.code}  {check.said}", STYLES[check.tier])

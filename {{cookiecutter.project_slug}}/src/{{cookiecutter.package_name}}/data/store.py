@@ -6,11 +6,6 @@ before the manifest leaves the old partition in force and an orphan that the nex
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-=======
-import errno
-import os
->>>>>>> h5
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
@@ -158,33 +153,6 @@ class Store:
         return days
 
 
-<<<<<<< HEAD
-=======
-def save(rows: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
-    """Write ``rows`` as Parquet, as they are read. The bytes depend on the rows and on nothing else.
-
-    Raises OSError when the disk says no, for which polars has errors of its own.
-    """
-    with path.open("wb") as file:
-        try:
-            rows.lazy().sink_parquet(
-                file, compression="zstd", statistics=True, row_group_size=ROW_GROUP, engine="streaming"
-            )
-        except pl.exceptions.PolarsError as error:
-            raise _why(file.fileno(), error, path) from error
-
-
-def _why(file: int, error: pl.exceptions.PolarsError, path: Path) -> OSError:
-    """What the disk says when it is asked again: of a full one polars may tell no more than "transport error"."""
-    try:
-        for _ in range(2):  # the first may fit in part
-            os.write(file, bytes(1 << 16))
-    except OSError as said:
-        return OSError(said.errno, said.strerror, str(path))
-    return OSError(errno.EIO, str(error).splitlines()[0], str(path))
-
-
->>>>>>> h5
 def open_data(paths: Paths) -> Storage:
     """Where ``operations.yaml`` says that partitions, quarantine and datasets live."""
     return open_storage(load_operations(paths.operations).storage.data, paths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import polars as pl
@@ -35,4 +36,14 @@ def save(rows: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
                 optimizations=EVERY_ROW,
             )
         except pl.exceptions.PolarsError as error:
-            raise OSError(errno.EIO, str(error).splitlines()[0], path.name) from error
+            raise _why(file.fileno(), error, path) from error
+
+
+def _why(file: int, error: pl.exceptions.PolarsError, path: Path) -> OSError:
+    """What the disk says when it is asked again: of a full one polars may tell no more than "transport error"."""
+    try:
+        for _ in range(2):  # the first may fit in part
+            os.write(file, bytes(1 << 16))
+    except OSError as said:
+        return OSError(said.errno, said.strerror, str(path))
+    return OSError(errno.EIO, str(error).splitlines()[0], str(path))
