@@ -33,12 +33,12 @@ PLUMBING |= {"storage"} | {f"storage/{name}" for name in ("address", "bucket", "
 SILENT = {
     "dataset": {"data/violations"},  # the words of a refusal
     "train": {
-        *("data/evidence", "data/rules", "data/store", "data/validation", "data/violations"),  # frozen already
+        *("data/evidence", "data/rules", "data/store", "data/streams", "data/validation", "data/violations"),  # frozen
         *("training/registry", "training/tracking"),  # nothing is registered
     },
     "evaluate": {
         *("data/describe", "data/evidence", "data/rules"),  # frozen already
-        *("data/store", "data/validation", "data/violations"),
+        *("data/store", "data/streams", "data/validation", "data/violations"),
     },
 }
 """Modules that a stage imports and that cannot change what it writes."""

@@ -131,9 +131,7 @@ def _show_range(first: date, last: date, said: Backfilled) -> None:
         + (f", {len(bad)} not fine" if bad else ""),
         "bold red" if bad else "bold green",
     )
-    rows = [
-        [str(day), done.outcome, done.checks[0].code, brief(done.checks[0].said)] for day, done in bad.items()
-    ]
+    rows = [[str(day), done.outcome, done.checks[0].code, brief(done.checks[0].said)] for day, done in bad.items()]
     if rows:
         console.table(["day", "", "", "seen"], rows)
     if said.stopped:
