@@ -47,6 +47,7 @@ class Server:
 
     def __post_init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
+        self._turn = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -55,10 +56,12 @@ class Server:
             environ.pop(name, None)
         instead = self.meddle(*request) if self.meddle else None
         if instead is None:
-            return self._app(environ, start_response)
+            with self._turn:  # a condition and what it guards are one step, as in a real store
+                return list(self._app(environ, start_response))
         status, code = instead
         if status.startswith("after "):
-            list(self._app(environ, lambda *_: lambda _: None))
+            with self._turn:
+                list(self._app(environ, lambda *_: lambda _: None))
         start_response(status.removeprefix("after "), [("Content-Type", "application/xml")])
         return [REFUSED.format(code=code).encode()]
 

@@ -10,6 +10,7 @@ SQLAlchemy what it is about to commit. ``at`` says before which one, counted fro
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import os
 import pickle
@@ -21,7 +22,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -29,42 +31,50 @@ from typing import IO, Any, NoReturn
 from kill import Moments, listen, watching
 
 PACKAGE = "{{cookiecutter.package_name}}"
-EVERYTHING = "cli operations.daily training.train training.contest training.champion training.scorer serving.worker"
+EVERYTHING = [f"{PACKAGE}.{name}" for name in ("cli", "operations.daily", "operations.score", "serving.worker")]
+EVERYTHING += [f"{PACKAGE}.training.{name}" for name in ("train", "contest", "champion", "scorer")]
+EVERYTHING += ["sqlalchemy.dialects.sqlite", "mlflow.store.model_registry.sqlalchemy_store"]
 ADDRESS = "FORKS"
 """The environment variable that leads a fork to the process it was forked from."""
 
 
-@functools.cache
-def _server() -> str:
-    """The address of the process that forks: it imports for seconds, once, and ends with this one."""
-    if ADDRESS in os.environ:
-        return os.environ[ADDRESS]
-    address = f"{tempfile.mkdtemp(prefix='forks-')}/socket"
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; sys.path.insert(0, sys.argv[2]); import forks; forks.serve()",
-        address,
-    ]
+@contextmanager
+def beside(*program: str) -> Iterator[None]:
+    """Forks are of a process that ``program`` started, and looks at."""
+    address, server, scratch = _start(*program)
+    before = os.environ.get(ADDRESS)
+    os.environ[ADDRESS] = address
+    try:
+        yield
+    finally:
+        os.environ.pop(ADDRESS) if before is None else os.environ.update({ADDRESS: before})
+        server.communicate()
+        scratch.cleanup()
+
+
+def _start(*program: str) -> tuple[str, subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]]:
+    """Start a process that forks; its address comes first. It imports for seconds, and ends when its input does."""
+    scratch = tempfile.TemporaryDirectory(prefix="forks-")
+    address = f"{scratch.name}/socket"
+    code = "import sys; sys.path.insert(0, sys.argv[2]); import forks; forks.serve()"
     server = subprocess.Popen(  # one thread each: nothing here is large, and spinning ones cost
-        [*command, str(Path(__file__).parent)],
+        [*program, sys.executable, "-c", code, address, str(Path(__file__).parent)],
         env=os.environ | {ADDRESS: address, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     assert server.stdout and server.stdout.readline(), "it did not come up; what it said stands above"
-    _alive.append(server)
-    return address
+    return address, server, scratch
 
 
-_alive: list[subprocess.Popen[bytes]] = []
+_started = functools.cache(_start)
 
 
 def serve() -> None:
     """Fork on request: ``function, arguments`` and three files to be its standard input, output and errors."""
-    for name in EVERYTHING.split():
-        importlib.import_module(f"{PACKAGE}.{name}")
-    importlib.import_module("sklearn.ensemble")
+    for name in EVERYTHING:
+        importlib.import_module(name)
+    gc.freeze()  # or each fork copies what it only looks through
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(sys.argv[1])
@@ -120,14 +130,14 @@ class Forked:
         self.returncode: int | None = None
         (stdin, ours), (said, stdout), (wrong, stderr) = os.pipe(), os.pipe(), os.pipe()
         with socket.socket(socket.AF_UNIX) as asked:
-            asked.connect(_server())
+            asked.connect(os.environ.get(ADDRESS) or _started()[0])
             socket.send_fds(asked, [pickle.dumps((function, arguments))], [stdin, stdout, stderr])
             self._answers: IO[str] = asked.makefile(encoding="ascii")
         for file in (stdin, stdout, stderr):
             os.close(file)
-        self.stdin: IO[str] = open(ours, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
-        self.stdout: IO[str] = open(said, encoding="utf-8")  # noqa: SIM115
-        self.stderr: IO[str] = open(wrong, encoding="utf-8")  # noqa: SIM115
+        self.stdin: IO[str] = os.fdopen(ours, "w", encoding="utf-8")
+        self.stdout: IO[str] = os.fdopen(said, encoding="utf-8")
+        self.stderr: IO[str] = os.fdopen(wrong, encoding="utf-8")
         self.pid = int(self._answers.readline())
 
     def __enter__(self) -> Forked:
@@ -168,8 +178,8 @@ class Boundaries(Moments):
         self.log = os.open(watch.log, os.O_RDWR | os.O_APPEND | os.O_CREAT)
 
     def changing(self, event: str, path: str, arguments: tuple[Any, ...]) -> None:
-        there = os.path.lexists(path)
-        same = {"os.mkdir": there, "os.remove": not there, "os.rmdir": not there}
+        there, fails = os.path.lexists(path), not Path(path).parent.is_dir()
+        same = {"os.mkdir": there or fails, "os.remove": not there, "os.rmdir": not there}
         if not same.get(event) and not (event == "open" and there and not arguments[2] & os.O_TRUNC):
             self.boundary(event, path)
 
@@ -178,8 +188,8 @@ class Boundaries(Moments):
         count = os.pread(self.log, 1 << 20, 0).count(b"\n")
         if count == self.last:
             watching.clear()
-            if event == "os.rename" and count % 2 and os.path.isfile(path):
-                os.truncate(path, os.path.getsize(path) // 2)
+            if event == "os.rename" and count % 2 and Path(path).is_file():
+                os.truncate(path, Path(path).stat().st_size // 2)
             os.killpg(os.getpgrp(), signal.SIGKILL)
         if event == "os.rename":
             time.sleep(self.pause)
@@ -209,18 +219,43 @@ class Watch:
 
         os.setpgid(0, group)
         os.chdir(self.root)
+        tempfile.tempdir = str(self.log.parent)  # what a kill leaves there goes with it
         self.setup()
         seen = Boundaries(self)
         listen()
         watching.append(seen)
         event.listen(Engine, "commit", seen.committing)
-        subprocess.Popen = functools.partial(_start, self)  # type: ignore[misc,assignment]
+        subprocess.Popen = functools.partial(_popen, self)  # type: ignore[misc,assignment]
+
+
+def limited(size: int) -> None:
+    """Files cannot grow beyond ``size`` bytes: the kernel refuses the write in the middle, as on a full disk."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def _together(barrier: Path) -> None:
+    import fcntl
+
+    with barrier.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+
+
+def light() -> None:
+    """Leave out of a training what only computes: drawings, and the gate's stopwatch, which is no judge on a busy
+    machine."""
+    from {{cookiecutter.package_name}}.training import checks, figures
+
+    figures.draw = lambda *_: {}
+    figures.IMPORTANCE_ROWS = 20
+    checks.latency = lambda *_: checks.absent("GATE006")
 
 
 _Popen = subprocess.Popen
 
 
-def _start(watch: Watch, command: list[str], *arguments: Any, **about: Any) -> Any:
+def _popen(watch: Watch, command: list[str], *arguments: Any, **about: Any) -> Any:
     """In the place of ``Popen``: our own modules are forked, anything else is started."""
     if command[:2] != [sys.executable, "-m"] or not command[2].startswith(PACKAGE):
         return _Popen(command, *arguments, **about)
@@ -258,4 +293,22 @@ class Running:
 
 
 def ml(root: Path, *arguments: str, **watch: Any) -> Ended:
+    """`ml`, from its beginning to its end. ``watch``: see :class:`Watch`."""
     return Running(root, *arguments, **watch).end()
+
+
+def at_once(root: Path, *commands: tuple[str, ...], pause: float = 0, setup: Callable[[], object] = int) -> list[Ended]:
+    """`ml` several times, each in a process that waits until all of them are there."""
+    import fcntl
+
+    with tempfile.NamedTemporaryFile() as barrier:
+        fcntl.flock(barrier, fcntl.LOCK_EX)
+        both = functools.partial(_both, setup, functools.partial(_together, Path(barrier.name)))
+        running = [Running(root, *command, pause=pause, setup=both) for command in commands]
+        fcntl.flock(barrier, fcntl.LOCK_UN)
+        return [one.end() for one in running]
+
+
+def _both(first: Callable[[], object], second: Callable[[], object]) -> None:
+    first()
+    second()

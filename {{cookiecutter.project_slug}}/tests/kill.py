@@ -38,8 +38,8 @@ def _changed(event: str, arguments: tuple[Any, ...]) -> list[str]:
     """Whole paths of what is about to change. Trees are removed by names in an open folder, the last argument."""
     paths = [arguments[i] for i in PATHS.get(event, (0,)) if isinstance(arguments[i], str | os.PathLike)]
     inside = arguments[-1] if event in ("os.remove", "os.rmdir", "os.mkdir") else -1
-    folder = os.getcwd() if inside == -1 else os.path.realpath(f"/proc/self/fd/{inside}")
-    return [os.path.normpath(os.path.join(folder, path)) for path in paths]
+    folder = Path.cwd() if inside == -1 else Path(f"/proc/self/fd/{inside}").resolve()
+    return [os.path.normpath(folder / path) for path in paths]
 
 
 class Killed(BaseException):

@@ -83,7 +83,7 @@ def refused_by_table(rows: list[dict[str, Any]]) -> set[str]:
     rest = DELIVERED.slice(len(top))
     frame = pl.concat([top, rest.join(top, on=keys, how="anti") if keys else rest])
     try:
-        check(frame, CONTRACT.rows, CONTRACT.version, DAY)
+        check(frame.lazy(), CONTRACT.rows, CONTRACT.version, DAY)
     except ContractViolated as refused:
         return {violation.column for violation in refused.violations}
     return set()
@@ -119,7 +119,7 @@ def test_a_row_broken_in_one_way_is_refused_by_both_for_that_column(data: st.Dat
 @given(good_rows, st.sampled_from(sorted(COLUMNS)))
 def test_a_renamed_column_is_refused_by_both(row: dict[str, Any], name: str) -> None:
     with pytest.raises(ContractViolated) as refused:
-        check(DELIVERED.rename({name: f"{name}_x"}), CONTRACT.rows, CONTRACT.version, DAY)
+        check(DELIVERED.lazy().rename({name: f"{name}_x"}), CONTRACT.rows, CONTRACT.version, DAY)
     assert {violation.column for violation in refused.value.violations} == {name}
     required = not COLUMNS[name].nullable and COLUMNS[name].kind != "key"
     renamed = {f"{name}_x" if key == name else key: value for key, value in row.items()}
@@ -134,7 +134,7 @@ def test_another_type_is_refused_by_both(kind: str, wrong: Any) -> None:
     values = [datetime(2026, 5, 20, 9, 30)] if kind == "time" else [wrong]  # noqa: DTZ001 - a time without zone
     frame = DELIVERED.with_columns(pl.Series(name, values * len(DELIVERED)))
     with pytest.raises(ContractViolated) as refused:
-        check(frame, CONTRACT.rows, CONTRACT.version, DAY)
+        check(frame.lazy(), CONTRACT.rows, CONTRACT.version, DAY)
     assert {violation.column for violation in refused.value.violations} == {name}
     assert refused_by_api([REQUEST.example() | {name: wrong}]) == {name}
 
@@ -154,7 +154,7 @@ def test_a_number_without_bounds_is_a_finite_number_to_both(value: Any) -> None:
     request = RequestModel(ModelContract(version="1", table="t", columns=described.describe(table), target=target))
     row = {"x": value, "n": 1, "text": ""}
     with pytest.raises(ContractViolated) as refused:
-        check(pl.DataFrame([row], schema={"x": pl.Float64, "n": pl.Int64, "text": pl.String}), table, "1", DAY)
+        check(pl.LazyFrame([row], schema={"x": pl.Float64, "n": pl.Int64, "text": pl.String}), table, "1", DAY)
     assert [violation.column for violation in refused.value.violations] == ["x"]
     with pytest.raises(RequestRefused) as said:
         request.parse(json.dumps(row).encode())

@@ -1,4 +1,4 @@
-"""`ml backfill`: a range of days ends as its days would one by one; it skips what is done and goes on after a failure."""
+"""`ml backfill`: a range ends as its days would one by one; it skips what is done and goes on after a failure."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 import subprocess
@@ -75,6 +76,14 @@ def test_a_long_list_comes_in_pages(bucket: str, s3: Server, monkeypatch: pytest
     s3.seen.clear()
     assert storage.names("a") == [str(n) for n in range(10)]
     assert len(s3.seen) > 3
+
+
+def test_a_store_without_bulk_removal_will_do(bucket: str, s3: Server) -> None:
+    storage = Bucket(bucket)
+    storage.write("a", b"")
+    s3.meddle = lambda method, _: ("501 Not Implemented", "NotImplemented") if method == "POST" else None
+    storage.remove("a")
+    assert storage.read("a") is None
 
 
 def test_a_file_in_parts_is_no_object_before_it_is_whole(bucket: str, s3: Server) -> None:
@@ -254,6 +263,54 @@ def test_training_and_gate_see_the_dataset_that_a_folder_gives(in_bucket: InBuck
     assert gates[0].json["rows_sha256"] == gates[1].json["rows_sha256"]
 
 
+@pytest.mark.slow
+def test_a_day_in_a_bucket_leaves_what_it_leaves_in_a_folder(
+    trained: Project, in_bucket: InBucket, tmp_path: Path
+) -> None:
+    """The same objects, run after run, and one more attempt in the ledger."""
+    moved = InBucket.at(trained.copy(tmp_path / "moved"), in_bucket.address, in_bucket.server)
+    run = ("run", "--date", str(LAST))
+    for project in (trained, moved):
+        assert project.overrule("hours/1").code == 0
+        assert project.ml("ingest", "--from", str(FIRST), "--to", str(LAST)).code == 0
+        ran = project.ml(*run)
+        assert ran.code == 0, ran.err + ran.out
+    once = moved.objects("data/p")
+    assert f"data/predictions/hours/{LAST}.json" in once
+    assert once == trained.tree("data/partitions") | trained.tree("data/predictions")
+    assert moved.ml(*run).code == 0
+    assert moved.objects("data/p") == once
+    ledger = json.loads(open_storage(f"{moved.address}/ledger", moved.paths).read(f"daily/{LAST}.json") or b"")
+    assert [(attempt["attempt"], attempt["outcome"]) for attempt in ledger["attempts"]] == [(1, "ok"), (2, "ok")]
+    said = moved.ml("status", "--date", str(LAST))
+    assert said.code == 0 and "OK" in said.out.splitlines()[0], said.out
+    assert not (moved.paths.root / "var" / "ledger").exists()
+
+
+def test_a_storage_that_is_away_is_no_delivery_that_is_late(in_bucket: InBucket) -> None:
+    in_bucket.edit("operations.yaml", f"data: {in_bucket.address}", "data: s3://no-such-bucket")
+    ran = in_bucket.ml("run", "--date", str(DAY), "--json")
+    assert ran.code == 4
+    said = {check["code"]: check["said"] for step in ran.json["steps"] for check in step["checks"]}
+    assert set(said) <= {"RUN002", "SCORE001"} and "NoSuchBucket" in said["RUN002"]
+
+
+def test_a_range_stops_where_the_storage_does(in_bucket: InBucket) -> None:
+    """Each day would wait for the same answer."""
+    in_bucket.edit("operations.yaml", f"data: {in_bucket.address}", "data: s3://no-such-bucket")
+    ran = in_bucket.ml("ingest", "--from", str(FIRST), "--to", str(LAST), "--json")
+    assert (ran.code, len(ran.json["failed"]), len(ran.json["partitions"])) == (4, 1, 0)
+
+
+def test_the_status_of_a_ledger_that_does_not_answer_says_so(
+    in_bucket: InBucket, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", silent)
+    ran = in_bucket.ml("status", "--date", str(DAY))
+    assert ran.code == 4
+    assert f"the storage {in_bucket.address}/ledger does not answer at {silent}" in ran.err
+
+
 def said_by(server: Server, status: str, code: str, storage: Storage) -> ProjectError:
     server.meddle = lambda *_: (status, code)
     with pytest.raises(ProjectError) as refused:
@@ -273,6 +330,8 @@ def said_by(server: Server, status: str, code: str, storage: Storage) -> Project
         ("301 Moved Permanently", "", "AWS_REGION"),
         ("404 Not Found", "NoSuchBucket", "make the bucket"),
         ("404 Not Found", "", "AWS_ENDPOINT_URL"),
+        ("409 Conflict", "OperationAborted", "retry"),
+        ("412 Precondition Failed", "PreconditionFailed", "retry"),
         ("501 Not Implemented", "NotImplemented", "If-None-Match"),
         ("503 Slow Down", "SlowDown", "retry"),
         ("500 No", "InternalError", "retry"),

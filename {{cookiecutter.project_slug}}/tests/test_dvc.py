@@ -8,14 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
+from bucket import Server
 from dvc.repo import Repo
-from moto.server import ThreadedMotoServer
 
 from conftest import ROOT, Project
 from recipe import PACKAGE, Copy, steps
@@ -34,10 +33,13 @@ PLUMBING |= {"storage"} | {f"storage/{name}" for name in ("address", "bucket", "
 SILENT = {
     "dataset": {"data/violations"},  # the words of a refusal
     "train": {
-        *("data/store", "data/validation", "data/violations"),  # the dataset is frozen already
+        *("data/evidence", "data/rules", "data/store", "data/streams", "data/validation", "data/violations"),  # frozen
         *("training/registry", "training/tracking"),  # nothing is registered
     },
-    "evaluate": {"data/describe", "data/store", "data/validation", "data/violations"},  # frozen already
+    "evaluate": {
+        *("data/describe", "data/evidence", "data/rules"),  # frozen already
+        *("data/store", "data/streams", "data/validation", "data/violations"),
+    },
 }
 """Modules that a stage imports and that cannot change what it writes."""
 ENVIRONMENT = ("AWS_", "DVC_", "GIT_")
@@ -283,29 +285,16 @@ def test_push_and_pull_by_the_folder_beside_the_project(reproduced: Repository) 
     assert "Data and pipelines are up to date." in clone.dvc("repro", "--allow-missing")
 
 
-@pytest.fixture
-def bucket() -> Iterator[str]:
-    """The address of a server on this machine that speaks S3 and has one bucket."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    try:
-        assert httpx.put(f"{address}/my-bucket", trust_env=False).status_code == 200
-        yield address
-    finally:
-        server.stop()
-
-
 @pytest.mark.slow
-def test_push_and_pull_by_s3_as_the_page_says(reproduced: Repository, bucket: str) -> None:
+def test_push_and_pull_by_s3_as_the_page_says(reproduced: Repository, s3: Server) -> None:
+    s3.new("my-bucket")
     page = (ROOT / "docs" / "data-versions.md").read_text(encoding="utf-8")
     told = [step.text for step in steps(page) if step.verb == "run"]
     assert len(told) == 2
     for line in told:
-        reproduced.run(line.replace("https://s3.example.com", bucket))
+        reproduced.run(line.replace("https://s3.example.com", s3.address))
     reproduced.dvc("push")
-    assert httpx.get(f"{bucket}/my-bucket", trust_env=False).text.count("<Key>") > 10
+    assert httpx.get(f"{s3.address}/my-bucket", trust_env=False).text.count("<Key>") > 10
     assert not list(reproduced.root.parent.glob("*-dvc"))
     lost = lose(reproduced)
     reproduced.dvc("pull")

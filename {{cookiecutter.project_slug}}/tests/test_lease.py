@@ -213,6 +213,16 @@ def test_a_lock_whose_reply_was_lost_is_known_as_ours(lost: int, bucket: str, s3
     assert record(storage)["held"] is False
 
 
+def test_who_is_told_of_a_conflict_looks_again(bucket: str, s3: Server) -> None:
+    """S3 says so when two ask at once, and then neither has it."""
+    conflict = ("409 Conflict", "ConditionalRequestConflict")
+    s3.meddle = lambda method, path: conflict if (method, changes(s3)) == ("PUT", 1) else None
+    storage = Bucket(bucket, lease=0.6)
+    with storage.locked("day"):
+        assert record(storage)["held"] is True
+    assert record(storage)["held"] is False
+
+
 def test_a_store_that_ignores_conditions_is_refused_before_anything_is_written(bucket: str, s3: Server) -> None:
     for deaf in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH"):
         s3.deaf = {deaf}

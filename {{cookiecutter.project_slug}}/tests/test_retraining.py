@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,8 +27,8 @@ def policy(project: Project, when: str, promotion: str = "automatic", weekday: s
     project.edit("configs/hours.yaml", "tolerance: 0.1", "tolerance: 2.0")
 
 
-def retrain(project: Project, attempt: int = -1) -> dict[str, Any]:
-    record = json.loads((project.paths.root / "var" / "ledger" / "daily" / f"{D}.json").read_text("utf-8"))
+def retrain(project: Project, attempt: int = -1, day: date = D) -> dict[str, Any]:
+    record = json.loads((project.paths.root / "var" / "ledger" / "daily" / f"{day}.json").read_text("utf-8"))
     return next(step for step in record["attempts"][attempt]["steps"] if step["name"] == "retrain")
 
 
@@ -49,9 +49,23 @@ def test_weekly_trains_gates_and_promotes_once(promoted: Project) -> None:
     assert champion(promoted) == "hours/2"
     move = promoted.ml("versions", "--json").json["history"][-1]
     assert move["why"] == f"ml run {D}: every wednesday" and move["gate"] == "PASS"
+    once = promoted.tree("data")
     assert promoted.ml(*RUN).code == 0
     assert "already" in retrain(promoted)["said"]
     assert versions(promoted) == ["hours/2", "hours/1"], "run again, the day trains nothing"
+    assert promoted.tree("data") == once, "and what it promoted does not score it"
+    assert promoted.ml("rollback", "--reason", "wrong for the harbour").code == 0
+    assert promoted.ml(*RUN).code == 0
+    assert champion(promoted) == "hours/1", "what a person took back stays back"
+    assert "moved on to hours/1" in retrain(promoted)["said"] and promoted.tree("data") == once
+
+
+def test_a_champion_that_has_seen_later_days_is_not_replaced_by_an_older_one(promoted: Project) -> None:
+    policy(promoted, "weekly")
+    assert promoted.ml("run", "--date", str(LAST - timedelta(days=6))).code == 0
+    said = retrain(promoted, day=LAST - timedelta(days=6))
+    assert said["outcome"] == "not due" and f"hours/1 knows the labels until {LAST}" in said["said"]
+    assert versions(promoted) == ["hours/1"]
 
 
 @pytest.mark.slow

@@ -107,11 +107,11 @@ def test_a_day_that_is_not_delivered(
     ran = project.ml("status")
     assert ran.code == code
     assert ran.out.splitlines()[0] == (
-        f"{verdict}  2026-06-01: ingest parcels: no parcels of 2026-06-01 yet; asked at 06:00 UTC, "
+        f"{verdict}  2026-06-01: ingest parcels: no parcels of 2026-06-01 yet; asked 2026-06-02 06:00 UTC, "
         "the deadline is 2026-06-02 09:00 UTC"
     )
     assert ("docs/runbook.md#fresh002-missing-past-the-deadline" in ran.out) == (code == 1)
-    assert line(ran.out, "arrived") == "parcels late"
+    assert line(ran.out, "arrived") == "parcels not there yet"
 
 
 def test_a_day_that_was_asked_for_after_its_deadline_is_late_and_no_plain_no(project: Project) -> None:
@@ -124,7 +124,7 @@ def test_a_registry_that_was_away_is_not_called_a_late_delivery(project: Project
     broken(project, DAY, "late", "RUN002", "the registry does not answer", step="score")
     ran = project.ml("status")
     assert ran.code == 1
-    assert ran.out.startswith("NOT OK  2026-06-01: score: the registry does not answer; asked at 06:00 UTC")
+    assert ran.out.startswith("NOT OK  2026-06-01: score: the registry does not answer; asked 2026-06-02 06:00 UTC")
     assert "RUN002" in ran.out and "FRESH002" not in ran.out
 
 
@@ -157,6 +157,36 @@ def test_a_ticket_leaves_the_day_fine_and_is_said_in_the_first_line(project: Pro
     assert line(ran.out, "rows").startswith("1,240, -37.4% against")
     assert line(ran.out, "alerts") == "1 ticket"
     assert "docs/runbook.md#fresh003-fewer-rows-than-the-weekdays-normal" in ran.out
+
+
+def test_a_challenger_that_waits_is_named_in_what_to_type(project: Project) -> None:
+    done = steps(DAY)
+    done[5].facts = {"version": "hours/4", "gate": "PASS", "promoted": False}
+    done[5].checks = [said("TRAIN003", "ticket", "hours/4: gate PASS; it waits for a person")]
+    write(project, DAY, attempt(DAY, done))
+    assert "next: uv run ml card hours/4" in project.ml("status").out
+
+
+def test_a_long_refusal_is_one_line_above_and_whole_below(project: Project) -> None:
+    words = (
+        "parcels breaks contract version 1:\n  fragile: column: not there\n  weight_g: q05: 1.2\n  depot: type: null"
+    )
+    broken(project, DAY, "refused", "DATA001", words)
+    out = project.ml("status").out
+    short = "parcels breaks contract version 1: fragile: column: not there (and 2 more)"
+    assert out.splitlines()[0] == f"NOT OK  2026-06-01: ingest parcels: {short}"
+    assert line(out, "contract") == f"parcels refused: {short}"
+    assert f"page  DATA001  {words}\n" in out
+
+
+def test_rows_are_those_of_the_table_that_is_scored_also_where_it_was_refused(project: Project) -> None:
+    done = steps(DAY)[:2]
+    done[0] = done[0].model_copy(update={"outcome": "refused", "rows_out": None})
+    write(project, DAY, attempt(DAY, done, "refused"))
+    told = project.ml("status", "--json").json
+    assert told["rows"] is None
+    write(project, DAY, attempt(DAY, steps(DAY, 1500)), attempt(DAY, done, "refused"))
+    assert project.ml("status", "--json").json["rows"] == 1500
 
 
 def test_a_page_is_not_fine_though_the_run_ended_well(project: Project) -> None:
@@ -292,6 +322,7 @@ def test_days_before_the_first_record_are_no_gaps(project: Project) -> None:
     assert "never run" not in project.ml("status", "--days", "14").out
 
 
+@pytest.mark.slow
 def test_the_last_promotion_is_the_registrys_word(trained: Project) -> None:
     trained.ml("promote", "1", "--force", "--reason", "the first")
     fine(trained, DAY)
@@ -455,6 +486,7 @@ def test_hostile_words_of_the_ledger_are_shown_and_not_run(project: Project) -> 
     done = steps(DAY, version=hostile)
     done[0].name = f"ingest {hostile}"
     done[5].said = hostile
+    done[2].facts["metric"] = hostile
     done[4].checks = [said("FRESH003", "ticket", hostile)]
     write(project, DAY, attempt(DAY, done, host=hostile, user=hostile))
     text = page_of(project)
@@ -489,11 +521,14 @@ def test_what_ml_run_wrote_is_what_is_told(trained: Project, monkeypatch: pytest
     assert re.fullmatch(rf"OK  {day}: [\d,]+ rows scored by hours/1", ran.out.splitlines()[0])
     assert "days old: trained on labels until 2026-06-02" in line(ran.out, "model")
     assert line(ran.out, "attempts").count(" ok in ") == 2
+    rows = line(ran.out, "rows").split()[0]
     assert line(ran.out, "promoted").startswith("hours/1, promote")
     (trained.paths.root / "data" / "upstream" / "parcels" / f"{day}.parquet").write_bytes(b"cut")
     assert trained.ml("run", "--date", day).code == 3
     ran = trained.ml("status", "--date", day)
     assert ran.code == 1
     assert "page  DATA001" in ran.out
+    assert line(ran.out, "rows").startswith(rows)  # of the attempt before: what was in force stays
+    assert all(re.match(r"  [a-z]+  +\S", said) for said in ran.out.split("\n\n")[1].splitlines())
     for page in (trained.ml("status", "--date", day, "--days", "14"), trained.ml("status", "--date", day, "--json")):
         assert page.code == 1

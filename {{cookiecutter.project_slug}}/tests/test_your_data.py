@@ -6,11 +6,12 @@ import json
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date, timedelta
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recipe import ROOT, Copy, Step, steps
+from {{cookiecutter.package_name}} import source
+from {{cookiecutter.package_name}}.config import SourceConfig
+from {{cookiecutter.package_name}}.errors import Exit, ProjectError
+from {{cookiecutter.package_name}}.files import replacing
+from {{cookiecutter.package_name}}.paths import Paths
+
+from recipe import BLOCK, ROOT, Copy, Step, steps
 
 pytestmark = pytest.mark.slow
 DOCUMENT = ROOT / "docs" / "your-data.md"
@@ -118,3 +125,22 @@ def test_the_page_leads_from_a_fresh_project_to_a_served_prediction(tmp_path: Pa
     path.write_text("no table at all", encoding="utf-8")
     assert "breaks contract version 2" in project.run(f"uv run ml ingest --date {FIRST}", code=3)
     project.run(f"uv run ml ingest --date {FIRST - timedelta(days=1)}", code=4)
+
+
+def test_the_query_of_the_page_delivers_a_file(tmp_path: Path):
+    (block,) = (
+        found[2] for found in BLOCK.finditer(DOCUMENT.read_text(encoding="utf-8")) if "read_database" in found[2]
+    )
+    names = vars(source) | {"closing": closing, "sqlite3": sqlite3, "replacing": replacing}
+    exec(block, names)  # noqa: S102
+    with closing(sqlite3.connect(tmp_path / "warehouse.db")) as warehouse:
+        warehouse.execute("CREATE TABLE customers (customer_id TEXT, plan TEXT, churned INTEGER, renewal TEXT)")
+        warehouse.execute("INSERT INTO customers VALUES ('c-1', 'plus', 1, ?), ('c-2', 'plus', 0, ?)", [str(FIRST), ""])
+        warehouse.commit()
+    wanted = ("customers", FIRST, SourceConfig(path="."), Paths(tmp_path), datetime(2026, 4, 1, tzinfo=UTC))
+    path = names["fetch"](*wanted)
+    assert path == tmp_path / "customers" / f"{FIRST}.parquet"
+    assert source.read("customers", path).collect().rows() == [("c-1", "plus", True)]
+    with pytest.raises(ProjectError, match="is not there yet") as late:
+        names["fetch"]("customers", FIRST + timedelta(days=1), *wanted[2:])
+    assert late.value.exit is Exit.UNAVAILABLE

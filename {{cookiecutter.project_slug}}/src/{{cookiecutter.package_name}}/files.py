@@ -44,6 +44,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def named(error: OSError, path: Path) -> None:
+    """Say where: a write that fails names no file, and nobody knows a draft."""
+    unnamed = error.filename is None and error.errno is not None
+    if unnamed or Path(error.filename or "").name.startswith(TEMPORARY):
+        error.filename = str(path)
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """A temporary path beside ``path``; what the body wrote there takes the place of ``path`` when it ends well."""
@@ -52,6 +59,9 @@ def replacing(path: Path) -> Generator[Path]:
     try:
         yield draft
         put(draft, path)
+    except OSError as error:
+        named(error, path)
+        raise
     finally:
         draft.unlink(missing_ok=True)
 
@@ -94,9 +104,12 @@ def copy_folder(source: Path, path: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed run left behind in ``folder``. Call it under the lock that guards the folder."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove drafts that a killed run left in ``folder``, with ``name`` only those of that file.
+
+    Call it under the lock that guards the folder, or the file.
+    """
+    for leftover in folder.glob(f"{TEMPORARY}*{name}"):
         if leftover.is_dir():
             shutil.rmtree(leftover)
         else:

@@ -123,15 +123,15 @@ def score(day: Day = None, model: Model = None, json: Json = False) -> None:
 
 
 def _show_range(first: date, last: date, said: Backfilled) -> None:
+    from ..operations.day import brief
+
     bad = {day: done for day, done in said.ran.items() if done.exit}
     console.say(
         f"{'NOT OK' if bad else 'OK'}  {first} to {last}: {len(said.ran)} run, {len(said.done_before)} done before"
         + (f", {len(bad)} not fine" if bad else ""),
         "bold red" if bad else "bold green",
     )
-    rows = [
-        [str(day), done.outcome, done.checks[0].code, done.checks[0].said.splitlines()[0]] for day, done in bad.items()
-    ]
+    rows = [[str(day), done.outcome, done.checks[0].code, brief(done.checks[0].said)] for day, done in bad.items()]
     if rows:
         console.table(["day", "", "", "seen"], rows)
     if said.stopped:
@@ -140,11 +140,13 @@ def _show_range(first: date, last: date, said: Backfilled) -> None:
 
 
 def _show(day: date, done: Attempt) -> None:
+    from ..operations.day import brief
+
     console.say(
         f"{'OK' if not done.exit else 'NOT OK'}  {day}, attempt {done.attempt}",
         "bold green" if not done.exit else "bold red",
     )
-    console.table(["step", "", "seen"], [[step.name, step.outcome, step.said.splitlines()[0]] for step in done.steps])
+    console.table(["step", "", "seen"], [[step.name, step.outcome, brief(step.said)] for step in done.steps])
     for check in done.checks:
         if check.tier != "log":
             console.say(f"{check.tier}  {check.code}  {check.said}", STYLES[check.tier])

@@ -102,7 +102,7 @@ def build(
     sources = []
     for table, day in wanted:
         report(f"{table.name} {day}")
-        frame = check(store.read(table.name, day), table, contract.version, day).good
+        frame = check(store.read(table.name, day).lazy(), table, contract.version, day).good.collect()
         frames.setdefault(table.name, []).append(frame.with_columns(pl.lit(day).alias(DAY)))
         manifest = store.manifest(table.name, day)
         sources.append(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
-from pathlib import Path
+from datetime import date, datetime, timedelta
 
 from ..config import OperationsConfig
 from ..errors import ProjectError
 from ..paths import Paths
-from ..source import Unreadable, fetch
+from ..source import fetch
 from ..spec import Contract, Table
-from ..storage import Storage
-from .store import QUARANTINE, Manifest, Store, save
-from .validation import Checked, check
+from ..storage import StorageRefused
+from .delivery import UNREADABLE, Delivery
+from .order import ordered
+from .store import QUARANTINE, Manifest, Store
+from .streams import save
+from .validation import Checked
 from .violations import ContractViolated, Violation
+
+NEAR = 7
+"""Days before and after that a delivery is compared with, where no column says which day its rows are of."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,7 @@ class Ingested:
 class Examined:
     """A delivery that was read and held against the contract, and nothing written yet."""
 
-    table: Table
-    day: date
-    origin: str
-    content: bytes
+    delivery: Delivery
     checked: Checked | ContractViolated
 
 
@@ -42,33 +43,29 @@ def examine(
     table: Table, day: date, contract: Contract, operations: OperationsConfig, paths: Paths, now: datetime
 ) -> Examined:
     """Fetch and check one table of one day, and write nothing. Raises ProjectError (exit 4) when it is not there."""
+    delivery = Delivery.at(fetch(table.name, day, operations.source, paths, now), table, day, paths)
     try:
-        delivery = fetch(table.name, day, operations.source, paths, now)
-    except Unreadable as broken:
-        violation = Violation(
-            "",
-            "readable",
-            "a complete file",
-            f"{len(broken.content)} bytes, {broken.reason}",
-            0,
-            "cut off in transfer?",
-        )
-        refused = ContractViolated(table.name, day.isoformat(), contract.version, 0, [violation])
-        return Examined(table, day, broken.origin, broken.content, refused)
-    try:
-        checked: Checked | ContractViolated = check(delivery.frame, table, contract.version, day)
+        return Examined(delivery, delivery.check(contract.version))
     except ContractViolated as refused:
-        checked = refused
-    return Examined(table, day, delivery.origin, delivery.content, checked)
+        return Examined(delivery, refused)
 
 
 def commit(seen: Examined, contract: Contract, store: Store) -> Ingested:
-    """Put what was examined in force. Raises ProjectError (exit 3) for what the contract refuses, which is kept in
-    quarantine with its report; the partition that was there before stays."""
-    if isinstance(seen.checked, ContractViolated):
-        raise _quarantined(seen.checked, seen.origin, seen.content, store.storage)
-    digest = hashlib.sha256(seen.content).hexdigest()
-    return _store(seen.checked, seen.table, seen.day, contract, seen.origin, digest, store)
+    """Put what was examined in force. Raises ProjectError (exit 3) for what the contract refuses.
+
+    A refused delivery is kept in quarantine with its report, and the partition that was there before stays.
+    """
+    delivery = seen.delivery
+    try:
+        _refuse_again(delivery, delivery.sha256, contract.version, store)
+        if isinstance(seen.checked, ContractViolated):
+            raise seen.checked
+        return _store(seen.checked, delivery, contract, store)
+    except ContractViolated as refused:
+        raise delivery.keep(refused, store.storage) from None
+    except UNREADABLE:
+        delivery.settle()  # half of one file and half of another is no table
+        raise
 
 
 def ingest(
@@ -92,42 +89,60 @@ def ingest_days(
         for table in contract.tables.values():
             try:
                 done.append(ingest(table, day, contract, operations, paths, now))
+            except StorageRefused as error:  # and every other table and day would wait as long for the same answer
+                return done, [*failed, error]
             except ProjectError as error:
                 failed.append(error)
             report(f"{table.name} {day}")
     return done, failed
 
 
-def _store(
-    checked: Checked, table: Table, day: date, contract: Contract, origin: str, sha256: str, store: Store
-) -> Ingested:
+def _store(checked: Checked, delivery: Delivery, contract: Contract, store: Store) -> Ingested:
+    table, day = delivery.table, delivery.day
     old = store.storage.read(store.manifest_key(table.name, day))
-    key = table.schema.primary_key()
-    order = ([table.time] if table.time else []) + key
-    frame = checked.good.sort(order) if order else checked.good
     if checked.tolerated:
-        folder = f"{QUARANTINE}/{table.name}/{day}-{sha256[:12]}"
+        folder = f"{QUARANTINE}/{table.name}/{day}-{delivery.sha256[:12]}"
         with store.storage.alone_in(folder, QUARANTINE), store.storage.draft(folder) as draft:
             save(checked.aside, draft)
             store.storage.put(draft, f"{folder}/rows-set-aside.parquet")
+
+    def agreed(sha256: str) -> None:
+        delivery.settle()
+        _refuse_again(delivery, sha256, contract.version, store)
+
     manifest = store.write(
         table.name,
         day,
-        frame,
+        ordered(checked.good, table),
+        agreed=agreed,
         rows_set_aside=checked.tolerated,
         contract_version=contract.version,
-        source=origin,
-        source_sha256=sha256,
+        source=delivery.origin,
+        source_sha256=delivery.sha256,
     )
     return Ingested(manifest, changed=store.storage.read(store.manifest_key(table.name, day)) != old)
 
 
-def _quarantined(refused: ContractViolated, origin: str, content: bytes, data: Storage) -> ProjectError:
-    """Keep the delivery and the reasons under a name made of its content: refusing it again adds nothing."""
-    digest = hashlib.sha256(content).hexdigest()
-    folder = f"{QUARANTINE}/{refused.table}/{refused.partition}-{digest[:12]}"
-    with data.alone_in(folder, QUARANTINE):
-        data.write(f"{folder}/delivery{Path(origin).suffix}", content)
-        data.write_json(f"{folder}/report.json", refused.report() | {"sha256": digest})
-    refused.hint = f"see {data.where(folder)}/; the partition that was there before is untouched"
-    return refused
+def _refuse_again(delivery: Delivery, sha256: str, version: str, store: Store) -> None:
+    """Yesterday's file delivered again: by its bytes, or by the partition's, which no order or encoding changes.
+
+    Only for tables without a time; where there is one, rows of another day are refused anyway.
+    """
+    if delivery.table.time is not None:
+        return
+    for distance in range(1, NEAR + 1):
+        for other in (delivery.day - timedelta(days=distance), delivery.day + timedelta(days=distance)):
+            manifest = _manifest(delivery.table, other, store)
+            if manifest is not None and sha256 in (manifest.sha256, manifest.source_sha256):
+                said = Violation(
+                    "", "stale", "rows of its own", f"those of {other}", manifest.rows,
+                    f"the delivery of {other} again? if {other} has the wrong rows, ingest it again first", stale=True,
+                )  # fmt: skip
+                raise delivery.refused(said, version, manifest.rows)
+
+
+def _manifest(table: Table, day: date, store: Store) -> Manifest | None:
+    try:
+        return store.manifest(table.name, day)
+    except ProjectError:  # torn: that day's own business, and nothing to compare with
+        return None

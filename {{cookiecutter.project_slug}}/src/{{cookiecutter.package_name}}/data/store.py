@@ -6,8 +6,7 @@ before the manifest leaves the old partition in force and an orphan that the nex
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..config import load_operations
 from ..errors import Exit, ProjectError
 from ..paths import Paths
 from ..storage import Storage, open_storage
+from .streams import save
 
 PARTITIONS, QUARANTINE, DATASETS = "partitions", "quarantine", "datasets"
 """Folders of the data storage."""
@@ -55,14 +55,32 @@ class Store:
     def manifest_key(self, table: str, day: date) -> str:
         return f"{_folder(table)}/{day}.json"
 
-    def write(self, table: str, day: date, frame: pl.DataFrame, **about: Any) -> Manifest:
-        """Make ``frame`` the partition of ``day`` in place of what was there. ``about``: the manifest's other facts."""
+    def write(
+        self,
+        table: str,
+        day: date,
+        rows: pl.DataFrame | pl.LazyFrame,
+        *,
+        agreed: Callable[[str], None] = lambda _: None,
+        **about: Any,
+    ) -> Manifest:
+        """Make ``rows`` the partition of ``day`` in place of what was there. ``about``: the manifest's other facts.
+
+        ``agreed`` is called with the sha256 when all rows are read, before anything takes effect; what it raises leaves
+        the old partition in force.
+        """
         folder = _folder(table)
         with self.storage.alone_in(folder, table.replace("/", "-")), self.storage.draft(folder) as draft:
-            save(frame, draft)
+            save(rows, draft)
             digest = files.sha256(draft)
+            agreed(digest)
             manifest = Manifest(
-                table=table, partition=day, file=f"{day}-{digest[:12]}.parquet", sha256=digest, rows=len(frame), **about
+                table=table,
+                partition=day,
+                file=f"{day}-{digest[:12]}.parquet",
+                sha256=digest,
+                rows=pl.scan_parquet(draft).select(pl.len()).collect().item(),
+                **about,
             )
             self.storage.put(draft, f"{folder}/{manifest.file}")
             self.storage.write_json(self.manifest_key(table, day), manifest.model_dump(mode="json", exclude_none=True))
@@ -133,15 +151,6 @@ class Store:
                 with suppress(ValueError):  # a stray file that is no day
                     days.append(date.fromisoformat(name.removesuffix(".json")))
         return days
-
-
-def save(frame: pl.DataFrame, path: Path) -> None:
-    """Write ``frame`` as Parquet. Raises OSError when the disk says no, for which polars has errors of its own."""
-    with path.open("wb") as file:
-        try:
-            frame.write_parquet(file, compression="zstd", statistics=True)
-        except pl.exceptions.PolarsError as error:
-            raise OSError(errno.EIO, str(error).splitlines()[0], path.name) from error
 
 
 def open_data(paths: Paths) -> Storage:

@@ -39,6 +39,8 @@ class Violation:
     observed: str
     rows: int
     hint: str | None = None
+    stale: bool = False
+    """Whether it says that the delivery is another day's."""
 
     def __str__(self) -> str:
         where = f"{self.column}: " if self.column else ""
@@ -67,7 +69,7 @@ class ContractViolated(ProjectError):
     @property
     def stale(self) -> bool:
         """Whether the delivery is that of another day again."""
-        return any(violation.rule == "stale" for violation in self.violations)
+        return any(violation.stale for violation in self.violations)
 
     def report(self) -> dict[str, Any]:
         return {

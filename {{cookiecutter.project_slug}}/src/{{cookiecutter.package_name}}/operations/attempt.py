@@ -50,6 +50,7 @@ class Run:
             user=user(),
         )
         self._record.attempts.append(self.attempt)
+        ledger.sweep(day)
         ledger.write(self._record)
 
     @contextmanager
@@ -104,11 +105,11 @@ def _code(error: ProjectError, code: str) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """What the steps of a day share. ``now`` is the time of the attempt; ``examined`` are deliveries read ahead."""
+    """What the steps of a day share. ``at`` is the time of the attempt; ``examined`` are deliveries read ahead."""
 
     run: Run
     day: date
-    now: datetime
+    at: datetime
     paths: Paths
     operations: OperationsConfig
     store: Store

@@ -28,11 +28,12 @@ TITLES = {
 }
 NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
     "DATA002": "ml ingest --date {day}",
+    "LABEL001": "ml status --date {day} --days 14",
     "SCORE001": "ml versions",
     "SCORE002": "ml verify {version}",
     "TRAIN001": "ml train --config {config}",
-    "TRAIN002": "ml versions",
-    "TRAIN003": "ml versions",
+    "TRAIN002": "ml gate {challenger}",
+    "TRAIN003": "ml card {challenger}",
 }
 """What to type first; the runbook says what comes before and after it."""
 

@@ -21,6 +21,7 @@ from ..spec import Table
 from ..storage import Held
 from . import arrivals, intake, retraining
 from .attempt import Clock, Job, Run
+from .day import alive
 from .ledger import PIPELINE, Attempt, Ledger, Partition, Said
 from .realised import realised
 from .score import champion, opened, score
@@ -52,13 +53,24 @@ def run(
         with ledger.storage.locked(f"run-{PIPELINE}-{day}", wait=False):
             run = Run(ledger, day, paths, clock, report)
             return _everything(Job(run, day, clock(), paths, operations, Store(paths), examined))
-    except Held:
+    except Held as held:
+        who = _holder(ledger, day) or held.holder
+        raise ProjectError(
+            f"another run of {day} is going on{who and f', {who}'}",
+            hint=f"ml status --date {day}",
+            exit=Exit.UNAVAILABLE,
+        ) from None
+
+
+def _holder(ledger: Ledger, day: date) -> str:
+    """Who is at it: the attempt that goes on, whose record comes a moment after its lock; not one before it."""
+    for _ in range(20):
         record = ledger.read(day)
         last = record.last if record else None
-        who = f", attempt {last.attempt} since {last.started:%H:%M} UTC on {last.host}, pid {last.pid}" if last else ""
-        raise ProjectError(
-            f"another run of {day} is going on{who}", hint=f"ml status --date {day}", exit=Exit.UNAVAILABLE
-        ) from None
+        if last and last.ended is None and alive(last) is not False:
+            return f"attempt {last.attempt} since {last.started:%H:%M} UTC on {last.host}, pid {last.pid}"
+        really_sleep(0.1)
+    return ""
 
 
 def run_until(
@@ -72,15 +84,15 @@ def run_until(
     """Like :func:`run`, and again after a while for as long as a retry may help and the deadline is ahead."""
     config = load_operations(paths.operations).daily
     end = arrivals.deadline(day, config)
-    for pause in arrivals.retries(config):
+    pauses = arrivals.retries(config)
+    while True:
         done = run(day, paths, clock=clock, report=report)
         left = end - clock()
         if done.exit != Exit.UNAVAILABLE or left < timedelta(0):
             return done
-        wait = min(pause, left + timedelta(seconds=1))  # the last try is past the deadline, and says so
+        wait = min(next(pauses), left + timedelta(seconds=1))  # the last try is past the deadline, and says so
         report(f"waits {wait.total_seconds() / 60:.0f} minutes: {done.checks[0].said if done.checks else ''}")
         sleep(wait.total_seconds())
-    raise AssertionError
 
 
 def refuse_a_day_to_come(day: date, now: datetime) -> None:
@@ -112,7 +124,7 @@ def _score(job: Job, *, there: bool) -> ModelVersion | None:
     """The champion, once it has scored the day; never with another day's rows."""
     loaded = None
     with job.run.step("score", code="SCORE002") as step:
-        version = champion(job.paths, job.operations)
+        version = retraining.unmoved(job.day, champion(job.paths, job.operations), job.paths, job.operations)
         if version is None:
             step.outcome, step.said = "not yet", f"no version of {job.operations.model} was ever promoted"
             step.checks.append(Said(code="SCORE001", tier="log", said=step.said))

@@ -72,8 +72,11 @@ class Day:
     @property
     def rows(self) -> int | None:
         """Rows in force of the table that is scored."""
-        step = self.step(INGEST, lambda step: step.rows_out is not None)
-        return step.rows_out if step else None
+        for attempt in reversed(self.attempts):
+            first = next((step for step in attempt.steps if step.name.startswith(INGEST)), None)
+            if first and first.rows_out is not None:
+                return first.rows_out
+        return None
 
     @property
     def normal(self) -> dict[str, Any] | None:
@@ -116,6 +119,18 @@ class Day:
         """How long the last attempt took."""
         last = self.attempt
         return (last.ended - last.started).total_seconds() if last and last.ended else None
+
+
+def brief(text: str) -> str:
+    """A message in one line: its first, with the next where that only leads up to it."""
+    lines = [line.strip() for line in text.splitlines()] or [""]
+    said = " ".join(lines[: 2 if lines[0].endswith(":") else 1])
+    more = len(lines) - (2 if lines[0].endswith(":") else 1)
+    return f"{said} (and {more} more)" if more > 0 else said
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def read(ledger: Ledger, day: date, daily: DailyConfig, now: datetime) -> Day:

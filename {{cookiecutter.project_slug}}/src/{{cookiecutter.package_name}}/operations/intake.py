@@ -20,7 +20,7 @@ def ingest(job: Job, table: Table) -> bool:
             if job.examined:
                 seen = job.examined(table)
             else:
-                seen = examine(table, job.day, CONTRACT, job.operations, job.paths, job.now)
+                seen = examine(table, job.day, CONTRACT, job.operations, job.paths, job.at)
         except ProjectError as missing:
             if missing.exit is not Exit.UNAVAILABLE:
                 raise
@@ -58,7 +58,7 @@ def _not_there(step: Step, table: Table, job: Job, missing: ProjectError, urgent
         return
     due = arrivals.deadline(job.day, job.operations.daily)
     step.said = missing.message
-    if job.now <= due:
+    if job.at <= due:
         step.outcome = "late"
         said = f"{missing.message}; due by {due:%Y-%m-%d %H:%M} UTC"
         step.checks.append(Said(code="FRESH001", tier="log", said=said))

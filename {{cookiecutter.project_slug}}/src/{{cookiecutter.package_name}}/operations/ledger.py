@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..config import OperationsConfig
 from ..errors import Exit, ProjectError
 from ..paths import Paths
-from ..storage import open_storage
+from ..storage import PATIENCE, open_storage
 from .codes import TIERS, Tier
 
 PIPELINE = "daily"
@@ -115,8 +115,8 @@ class Record(_Written):
 class Ledger:
     """The records of one pipeline."""
 
-    def __init__(self, paths: Paths, operations: OperationsConfig) -> None:
-        self.storage = open_storage(operations.storage.ledger, paths)
+    def __init__(self, paths: Paths, operations: OperationsConfig, patience: float = PATIENCE) -> None:
+        self.storage = open_storage(operations.storage.ledger, paths, patience=patience)
 
     def key(self, day: date) -> str:
         return f"{PIPELINE}/{day}.json"
@@ -149,6 +149,10 @@ class Ledger:
         # times in the order of their fields, and not sorted keys: a person reads from the beginning to the end
         content = record.model_dump_json(indent=1, exclude_none=True) + "\n"
         self.storage.write(self.key(record.date), content.encode())
+
+    def sweep(self, day: date) -> None:
+        """Remove what a killed run left of the day's record beside it. Call it under the day's lock."""
+        self.storage.sweep(PIPELINE, f"{day}.json")
 
     def days(self) -> list[date]:
         """Days that have a record, oldest first."""

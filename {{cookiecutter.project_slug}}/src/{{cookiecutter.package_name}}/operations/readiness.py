@@ -131,16 +131,21 @@ def look(paths: Paths, now: datetime, report: Callable[[str], None] = lambda _: 
     lines = []
     for check in CHECKS:
         report(check.name)
-        try:
-            result, seen = check.look(subject)
-        except Exception as raised:
-            error = plain(raised)
-            if error is None:
-                raise
-            result, seen = NO, error.message.splitlines()[0]
-        to_do = "" if result in (YES, NOT_APPLICABLE) else _next(check, subject, result, seen)
-        lines.append(Line(check.name, result, check.how, seen, to_do))
+        lines.append(looked(check, subject))
     return lines
+
+
+def looked(check: Check, subject: Subject) -> Line:
+    """One line of the list."""
+    try:
+        result, seen = check.look(subject)
+    except Exception as raised:
+        error = plain(raised)
+        if error is None:
+            raise
+        result, seen = NO, error.message.splitlines()[0]
+    to_do = "" if result in (YES, NOT_APPLICABLE) else _next(check, subject, result, seen)
+    return Line(check.name, result, check.how, seen, to_do)
 
 
 def _next(check: Check, subject: Subject, result: str, seen: str) -> str:

@@ -55,8 +55,7 @@ def documented(subject: Subject) -> Seen:
         return missing
     from ..training import card
 
-    assert subject.champion is not None
-    lacks = card.missing(card.render(card.of_version(subject.registry, subject.champion)))
+    lacks = card.missing(card.render(card.of_version(subject.registry, subject.served)))
     if lacks:
         return NO, f"{len(lacks)} lacking: {'; '.join(lacks[:3])}"
     return YES, f"the card of {subject.champion} lacks nothing"
@@ -69,7 +68,6 @@ def interface(subject: Subject) -> Seen:
     from ..contract import CONTRACT
     from ..data.describe import request_columns
 
-    assert subject.champion is not None
     served = _contract(subject)
     if served.version != CONTRACT.version:
         return YES, f"{subject.champion} speaks version {served.version}, contract.py is version {CONTRACT.version}"
@@ -89,8 +87,7 @@ def _contract(subject: Subject) -> Any:
     from ..model import artefact
     from ..spec import ModelContract
 
-    assert subject.champion is not None
-    place = subject.registry.fetch(subject.champion)
+    place = subject.registry.fetch(subject.served)
     return ModelContract.model_validate_json((place / artefact.FOLDER / artefact.CONTRACT).read_bytes())
 
 
@@ -114,12 +111,10 @@ def environment(subject: Subject) -> Seen:
 
     if provenance.lock_sha256(subject.paths) == subject.facts["lock_sha256"]:
         return YES, f"what is installed is what uv.lock says, and {subject.champion} was trained with it"
-    return YES, f"installed as uv.lock says; under it the proof of {subject.champion} holds: {_proof(subject)}"
-
-
-def _proof(subject: Subject) -> str:
-    assert subject.champion is not None
-    return subject.proof(subject.champion)
+    return (
+        YES,
+        f"installed as uv.lock says; under it the proof of {subject.champion} holds: {subject.proof(subject.served)}",
+    )
 
 
 def way_back(subject: Subject) -> Seen:

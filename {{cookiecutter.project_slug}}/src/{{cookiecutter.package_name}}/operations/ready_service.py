@@ -149,7 +149,7 @@ def _scan(paths: Paths, tracked: list[str]) -> Seen:
 def _rehearsed(subject: Subject, name: str) -> Seen:
     """Whether a step of that name ended well on any day that the ledger tells of."""
     for day in reversed(subject.ledger.days()):
-        known = read(subject.ledger, day, subject.operations.daily, subject.now)
+        known = read(subject.ledger, day, subject.operations.daily, subject.moment)
         if step := known.step(name, lambda step: step.outcome == "ok"):
             return YES, f"{step.started:%Y-%m-%d}: {step.said or 'it went well'}"
     return NOT_YET, "there is none in the ledger"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from .day import INGEST, Day
+from .day import INGEST, Day, brief, duration
 from .ledger import Attempt, Step
 from .status import Status
 
 DRIFT = ("DRIFT", "PERF")
 """How the codes of the monitor's checks begin that watch values and errors."""
+
+MISSING = {"no": "missing", "late": "not there yet", "refused": "refused", "running": "on its way"}
+"""What became of a delivery without rows."""
 
 
 def lines(status: Status) -> list[tuple[str, str]]:
@@ -43,13 +46,17 @@ def _arrived(day: Day) -> str:
     for step in _ingests(day):
         table = step.name.removeprefix(INGEST)
         count = step.rows_in if step.rows_in is not None else step.rows_out
-        said.append(f"{table} {count:,} rows" if count is not None else f"{table} {step.outcome}")
+        said.append(
+            f"{table} {count:,} rows" if count is not None else f"{table} {MISSING.get(step.outcome, 'broke off')}"
+        )
     return ", ".join(said) or "nothing yet"
 
 
 def _contract(day: Day) -> str:
     steps = _ingests(day)
-    wrong = [f"{step.name.removeprefix(INGEST)} refused: {step.said}" for step in steps if step.outcome == "refused"]
+    wrong = [
+        f"{step.name.removeprefix(INGEST)} refused: {brief(step.said)}" for step in steps if step.outcome == "refused"
+    ]
     aside = [check.said for step in steps for check in step.checks if check.code == "DATA002"]
     if wrong:
         return "; ".join(wrong)
@@ -108,7 +115,7 @@ def _drift(day: Day) -> str:
 
 def _step(day: Day, name: str) -> str:
     step = day.attempt.step(name) if day.attempt else None
-    return f"{step.outcome}: {step.said}" if step and step.said else step.outcome if step else ""
+    return f"{step.outcome}: {brief(step.said)}" if step and step.said else step.outcome if step else ""
 
 
 def _alerts(status: Status) -> str:
@@ -131,6 +138,6 @@ def _attempts(day: Day) -> str:
 
 def _attempt(attempt: Attempt, state: str) -> str:
     outcome = state if attempt.outcome == "running" else attempt.outcome
-    took = f" in {(attempt.ended - attempt.started).total_seconds():.0f} s" if attempt.ended else ""
+    took = f" in {duration((attempt.ended - attempt.started).total_seconds())}" if attempt.ended else ""
     commit = f", commit {attempt.git_commit[:10]}{'+' if attempt.git_dirty else ''}"
     return f"{attempt.attempt} {outcome}{took}, {attempt.started:%Y-%m-%d %H:%M} UTC on {attempt.host}{commit}"

@@ -8,6 +8,7 @@ from ..config import ModelConfig, OperationsConfig, load_model
 from ..errors import ProjectError
 from ..model.id import VersionId
 from ..paths import Paths
+from ..serving.pointer import Pointer
 from .attempt import Job, Run
 from .ledger import Said, Step
 
@@ -18,6 +19,8 @@ WINDOW, VIOLATIONS = 5, 2
 """On drift: in two of the last five days, today among them. One bad day is as often upstream's as the world's."""
 REST = timedelta(days=7)
 """After a training it takes so long until drift calls for another: the new version needs days to be judged on."""
+REASON = "ml run {day}: "
+"""How the history's reason begins where a day's run promoted."""
 
 
 def check(operations: OperationsConfig, paths: Paths) -> None:
@@ -59,6 +62,18 @@ def due(day: date, operations: OperationsConfig, run: Run) -> str | None:
     return f"drift on {', '.join(drifted)}"
 
 
+def unmoved(day: date, champion: VersionId | None, paths: Paths, operations: OperationsConfig) -> VersionId | None:
+    """The version that scores ``day``. What a day's own run promotes serves from the next day on.
+
+    Otherwise the day, run again, would be scored by what it trained, and its predictions would be others.
+    """
+    moves = Pointer(paths, operations).moves(operations.model)
+    if champion is None or not moves or not moves[-1]["why"].startswith(REASON.format(day=day)):
+        return champion
+    before = moves[-1]["previous"]
+    return champion if before is None or moves[-1]["version"] != champion.number else VersionId(champion.model, before)
+
+
 def _trained(run: Run, day: date) -> bool:
     attempt = run.before(day)
     step = attempt.step("retrain") if attempt else None
@@ -73,19 +88,25 @@ def retrain(step: Step, job: Job) -> None:
         step.outcome, step.said = "not due", f"retraining: {operations.retraining.when}"
         return
     from ..serving import worker
-    from ..training.champion import promote
+    from ..training.champion import history, promote
     from ..training.contest import of_version
     from ..training.registry import Registry
     from ..training.train import train
 
     path = paths.root / operations.retraining.config
     registry = Registry(paths, new=True)
+    champion = registry.champion(operations.model)
+    if champion and (until := registry.facts(champion)["window"]["as_of"]) > day.isoformat():
+        step.outcome, step.said = "not due", f"{champion} knows the labels until {until}: one of {day} would be older"
+        return
     version = _made_before(registry.versions(operations.model), load_model(path), day, job.run)
     if version is None:
         version, _, _ = train(path, paths, as_of=day)
     step.facts = {"why": why, "version": str(version)}
-    if registry.champion(operations.model) == version:
+    moves = history(registry, operations.model)
+    if champion == version or version in [move.version for move in moves[:-1]]:
         step.said = f"{version} was trained and promoted already"
+        step.said += "" if champion == version else f"; since then {moves[-1].who} has moved on to {champion}"
         step.facts["promoted"] = True
         return
     said = of_version(registry, version, None, as_of=day, report=lambda _: None)
@@ -104,7 +125,7 @@ def retrain(step: Step, job: Job) -> None:
         registry.fetch(which)
         return worker.verify(which, paths)
 
-    promote(registry, version, verify, now=job.now, why=f"ml run {day}: {why}")
+    promote(registry, version, verify, now=job.at, why=REASON.format(day=day) + why)
     step.facts["promoted"] = True
     step.said += "; promoted"
 

@@ -14,13 +14,15 @@ from ..serving.pointer import Pointer
 from . import day as one_day
 from .arrivals import deadline
 from .codes import NEXT, Tier, heading
-from .day import Day
+from .day import Day, brief
 from .ledger import Ledger
 
 WEEKS = 14
 """Days looked back for what is still to be done."""
 PATIENCE = 0.5
 """Seconds that the registry has to answer: the rest of the answer does not need it."""
+LEDGER_PATIENCE = 3.0
+"""Seconds that a ledger in a bucket has: without it there is no answer."""
 VERDICTS = {
     "ok": "OK",
     "running": "RUNNING",
@@ -74,7 +76,7 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
         raise ProjectError(
             f"{wanted} is in the future: it is {now:%Y-%m-%d %H:%M} UTC", hint="without --date it is about yesterday"
         )
-    ledger = Ledger(paths, operations)
+    ledger = Ledger(paths, operations, LEDGER_PATIENCE)
     begin = wanted - timedelta(days=max(count, WEEKS) - 1)
     known = ledger.days()
     told = [one_day.read(ledger, day, operations.daily, now) for day in days(begin, wanted)]
@@ -84,6 +86,7 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
     told = [day for day in told[:-1] if known and day.date >= known[0]] + [last]
     before = [day for day in told[:-1] if (wanted - day.date).days < WEEKS]
     due = now >= deadline(wanted, operations.daily)
+    promoted = _promoted(paths, operations)
     fine = last.fine and not (last.state == "running" and due and not last.complete)
     return Status(
         day=last,
@@ -91,8 +94,9 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
         verdict=VERDICTS.get(last.state, "NOT OK") if fine else "NOT OK",
         said=_said(last, operations, known),
         fine=fine,
-        promoted=_promoted(paths, operations),
-        actions=_actions(last, operations) + [_of_record(day) for day in before if day.problem],
+        promoted=promoted,
+        actions=_actions(last, operations, promoted["version"] if isinstance(promoted, dict) else "")
+        + [_of_record(day) for day in before if day.problem],
         others=_others(before),
     )
 
@@ -116,13 +120,15 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
     if day.state in ("ok", "paged"):
         count = f"{day.rows:,} rows" if day.rows is not None else "rows"
         score = last.step("score")
-        how = f"scored by {day.version}" if day.version else f"in, not scored{f': {score.said}' if score else ''}"
+        how = (
+            f"scored by {day.version}" if day.version else f"in, not scored{f': {brief(score.said)}' if score else ''}"
+        )
         urgent = [f"{n} {tier}{'s' * (n > 1)}" for tier in ("page", "ticket") if (n := _count(day, tier))]
         return ", ".join([f"{count} {how}", *urgent])
     wrong = next((step for step in last.steps if step.outcome == last.outcome), None)
-    what = f"{wrong.name}: {wrong.said.splitlines()[0] if wrong.said else wrong.outcome}" if wrong else last.outcome
+    what = f"{wrong.name}: {brief(wrong.said) or wrong.outcome}" if wrong else last.outcome
     if day.state in ("waiting", "late"):
-        return f"{what}; asked at {last.started:%H:%M} UTC, the deadline is {until:%Y-%m-%d %H:%M} UTC"
+        return f"{what}; asked {last.started:%Y-%m-%d %H:%M} UTC, the deadline is {until:%Y-%m-%d %H:%M} UTC"
     return what
 
 
@@ -130,7 +136,7 @@ def _count(day: Day, tier: Tier) -> int:
     return sum(check.tier == tier for check in day.attempt.checks) if day.attempt else 0
 
 
-def _actions(day: Day, operations: OperationsConfig) -> list[Action]:
+def _actions(day: Day, operations: OperationsConfig, champion: str) -> list[Action]:
     said = [(check.tier, check.code, check.said) for check in day.attempt.checks] if day.attempt else []
     urgent = [item for item in said if item[0] in ("page", "ticket")]
     if day.state == "killed":
@@ -139,7 +145,13 @@ def _actions(day: Day, operations: OperationsConfig) -> list[Action]:
         urgent.insert(0, ("page", "RUN003", "nothing ran: is the schedule on?"))
     elif day.state == "late" and not any(tier == "page" for tier, _, _ in urgent):
         urgent.insert(0, ("page", "FRESH002", "it was not there when it was asked for last, and the deadline is past"))
-    words = {"day": day.date, "version": day.version or operations.model, "config": operations.retraining.config}
+    made = day.step("retrain", lambda step: "version" in step.facts)
+    words = {
+        "day": day.date,
+        "version": champion or day.version or "VERSION",
+        "challenger": made.facts["version"] if made else "VERSION",
+        "config": operations.retraining.config,
+    }
     return [
         Action(tier, code, day.date, text, heading(code), NEXT[code].format(**words)) for tier, code, text in urgent
     ]
@@ -147,14 +159,8 @@ def _actions(day: Day, operations: OperationsConfig) -> list[Action]:
 
 def _of_record(day: Day) -> Action:
     said = day.problem.message if day.problem else ""
-    return Action(
-        "ticket",
-        "RUN004",
-        day.date,
-        said,
-        heading("RUN004"),
-        NEXT["RUN004"].format(day=day.date, version="", config=""),
-    )
+    command = NEXT["RUN004"].format(day=day.date)
+    return Action("ticket", "RUN004", day.date, said, heading("RUN004"), command)
 
 
 def _others(before: list[Day]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .day import Day, State
+from .day import Day, State, duration
 
 SIGNS: dict[State, tuple[str, str]] = {
     "ok": (".", "fine"),
@@ -63,7 +63,7 @@ def table(days: Sequence[Day]) -> list[list[str]]:
             f"{day.deviation:+.1%}" if day.deviation is not None else "",
             number(day.scored),
             day.version or "",
-            f"{day.seconds:.0f} s" if day.seconds is not None else "",
+            duration(day.seconds) if day.seconds is not None else "",
         ]
         for day in reversed(days)
     ]

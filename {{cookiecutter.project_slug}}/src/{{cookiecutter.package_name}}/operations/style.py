@@ -10,7 +10,8 @@ STYLE = """
   --bad: #ff8f85; --bad-paper: #3d1b18 } }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 1.2rem 1rem 2rem; max-width: 66rem; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; overflow-wrap: anywhere }
+  font: .94rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif;
+  overflow-wrap: anywhere }
 header { padding: 1rem 1.2rem; border-radius: 10px; border-left: 6px solid }
 header.good { background: var(--good-paper); border-color: var(--good) }
 header.soon { background: var(--soon-paper); border-color: var(--soon) }
@@ -34,9 +35,11 @@ dt { color: var(--quiet) } dd { margin: 0 }
 .todo li.bad { border-color: var(--bad) } .todo li.soon { border-color: var(--soon) }
 .todo li.bad b { color: var(--bad) } .todo li.soon b { color: var(--soon) }
 code { font: .86rem ui-monospace, "SF Mono", Menlo, "Liberation Mono", monospace; background: var(--paper);
-  border: 1px solid var(--rule); border-radius: 5px; padding: .1rem .4rem; white-space: nowrap; overflow-x: auto; max-width: 100% }
+  border: 1px solid var(--rule); border-radius: 5px; padding: .1rem .4rem; white-space: nowrap;
+  overflow-x: auto; max-width: 100% }
 .calendar { display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); gap: 4px; text-align: center }
-.calendar [title] { display: grid; grid-template-columns: 1fr 1fr; align-items: center; border-radius: 5px;
+.calendar [title] {
+  display: grid; grid-template-columns: 1fr 1fr; align-items: center; border-radius: 5px;
   padding: .22rem .1rem }
 .calendar i { font-style: normal; font-size: .74rem; opacity: .75 }
 .calendar .good { background: var(--good-paper); color: var(--good) }
@@ -58,6 +61,6 @@ th { border: 0; color: var(--quiet); font-weight: 500 } .number { text-align: ri
 footer { margin: 1.2rem .2rem 0 }
 @media (max-width: 46rem) { .columns, .plots, .todo li { grid-template-columns: minmax(0, 1fr) } svg { font-size: 15px }
   body { padding: .7rem .7rem 1.5rem } section, figure, details { padding: .8rem .9rem } code { font-size: .8rem } }
-@media print { :root { --paper: #fff; --card: #fff; --ink: #000 } body { max-width: none; padding: 0; font-size: 11px }
+@media print { :root { --paper: #fff; --card: #fff; --ink: #000; font-size: 11px } body { max-width: none; padding: 0 }
   section, figure, details { break-inside: avoid } * { print-color-adjust: exact; -webkit-print-color-adjust: exact } }
 """

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..config import load_operations
+from ..errors import ProjectError
 from ..model.id import VersionId
 from ..paths import Paths
 from ..serving.pointer import Pointer
@@ -26,9 +27,9 @@ WEEK, FORTNIGHT = 7, 14
 class Subject:
     """One project at one time."""
 
-    def __init__(self, paths: Paths, now: datetime) -> None:
+    def __init__(self, paths: Paths, moment: datetime) -> None:
         self.paths = paths
-        self.now = now
+        self.moment = moment
         self.operations = load_operations(paths.operations)
         self.ledger = Ledger(paths, self.operations)
         self._proofs: dict[VersionId, str] = {}
@@ -36,6 +37,13 @@ class Subject:
     @cached_property
     def champion(self) -> VersionId | None:
         return Pointer(self.paths, self.operations).champion(self.operations.model)
+
+    @property
+    def served(self) -> VersionId:
+        """The champion, for lines that have asked whether there is one."""
+        if self.champion is None:
+            raise ProjectError(f"no version of {self.operations.model} was ever promoted")
+        return self.champion
 
     @cached_property
     def registry(self) -> Registry:
@@ -45,8 +53,8 @@ class Subject:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What the registry recorded of the champion; call it only where there is one."""
-        return self.registry.facts(self.champion) if self.champion else {}
+        """What the registry recorded of the champion."""
+        return self.registry.facts(self.served)
 
     def proof(self, version: VersionId) -> str:
         """What the proof of a version found in a process of its own, its files fetched first. Raises ProjectError."""
@@ -65,11 +73,11 @@ class Subject:
     @cached_property
     def days(self) -> list[Day]:
         """The last 14 days that should have been run by now, oldest first."""
-        last = self.now.date() - timedelta(days=1)
-        if one_day.read(self.ledger, last, self.operations.daily, self.now).state == "not due":
+        last = self.moment.date() - timedelta(days=1)
+        if one_day.read(self.ledger, last, self.operations.daily, self.moment).state == "not due":
             last -= timedelta(days=1)
         wanted = [last - timedelta(days=back) for back in reversed(range(FORTNIGHT))]
-        return [one_day.read(self.ledger, day, self.operations.daily, self.now) for day in wanted]
+        return [one_day.read(self.ledger, day, self.operations.daily, self.moment) for day in wanted]
 
     @property
     def week(self) -> list[Day]:

@@ -68,7 +68,7 @@ class Bucket(Storage):
         self._still_alone()
         self._objects.put(key, draft)
 
-    def sweep(self, folder: str) -> None:
+    def sweep(self, folder: str, name: str = "") -> None:
         """Nothing to do: a killed run leaves its drafts on its own machine."""
 
     @contextmanager
@@ -82,6 +82,6 @@ class Bucket(Storage):
                 self._held.remove(lease)
 
     def _still_alone(self) -> None:
-        """Raises ProjectError (exit 4) when a lock that this storage holds was taken over: nothing is written then."""
+        """Raises StorageRefused when a lock that this storage holds was taken over: nothing is written then."""
         for lease in tuple(self._held):
             lease.assure()

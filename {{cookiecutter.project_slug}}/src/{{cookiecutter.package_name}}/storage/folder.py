@@ -57,14 +57,17 @@ class Folder(Storage):
         path = files.temporary(parent / "draft")
         try:
             yield path
+        except OSError as error:
+            files.named(error, parent)
+            raise
         finally:
             path.unlink(missing_ok=True)
 
     def put(self, draft: Path, key: str) -> None:
         files.put(draft, self._root / key)
 
-    def sweep(self, folder: str) -> None:
-        files.sweep(self._root / folder)
+    def sweep(self, folder: str, name: str = "") -> None:
+        files.sweep(self._root / folder, name)
 
     @contextmanager
     def locked(self, name: str, *, wait: bool = True) -> Generator[None]:

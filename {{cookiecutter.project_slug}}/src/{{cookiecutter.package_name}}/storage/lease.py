@@ -19,10 +19,9 @@ from typing import Any
 from uuid import uuid4
 
 from ..clock import stopwatch
-from ..errors import Exit, ProjectError
 from ..files import as_json
 from .objects import Objects
-from .storage import Held
+from .storage import Held, StorageRefused
 
 LEASE = 30.0
 """Seconds after which a holder that shows no life has lost its lock."""
@@ -47,21 +46,21 @@ class Lease:
 
     @contextmanager
     def held(self, *, wait: bool) -> Generator[None]:
-        """Take the lock, keep it fresh, give it back. Raises ProjectError (exit 4) if it was taken over meanwhile."""
+        """Take the lock, keep it fresh, give it back. Raises StorageRefused (exit 4) if it was taken over meanwhile."""
         self._acquire(wait)
         self._renewer.start()
         try:
             self._objects.prove_conditions(self._key, self._record(held=True))
             yield
         except BaseException:
-            with suppress(ProjectError):
+            with suppress(StorageRefused):
                 self._release()
             raise
         else:
             self._release()
 
     def assure(self) -> None:
-        """Raises ProjectError (exit 4) unless the lock is ours for another 0.6 of the lease, whatever happens.
+        """Raises StorageRefused (exit 4) unless the lock is ours for another 0.6 of the lease, whatever happens.
 
         At 30 s that is as long as a small PUT may take before it is given up.
         """
@@ -103,7 +102,7 @@ class Lease:
         return found[1] if found and _read(found[0]).get("token") == self._token else None
 
     def _replace(self, *, held: bool) -> None:
-        """Put the next record in the place of the last one. Raises ProjectError when that is not ours any more."""
+        """Put the next record in the place of the last one. Raises StorageRefused when that is not ours any more."""
         self._renewals += 1
         sent = stopwatch()
         new = self._objects.put_if(self._key, self._record(held=held), self._tag)
@@ -116,7 +115,7 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._done.wait(self._seconds / 3):
-            with self._turn, suppress(ProjectError):  # a storage that is away for a moment: again at the next turn
+            with self._turn, suppress(StorageRefused):  # a storage that is away for a moment: again at the next turn
                 if self._lost or self._done.is_set():
                     return
                 self._replace(held=True)
@@ -141,11 +140,10 @@ class Lease:
             }
         )
 
-    def _taken_over(self) -> ProjectError:
-        return ProjectError(
+    def _taken_over(self) -> StorageRefused:
+        return StorageRefused(
             f"the lock {self._objects.where(self._key)} was taken over: it was not renewed for {self._seconds:g} s",
-            hint="nothing was written since; run the same command again",
-            exit=Exit.UNAVAILABLE,
+            hint="run the same command again",
         )
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
-from ..errors import Exit, ProjectError
-from .storage import PATIENCE
+from ..errors import ProjectError
+from .storage import PATIENCE, StorageRefused
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 PART = 16 * 2**20
 """Bytes above which an object is uploaded in parts of this size; it appears when the last one is there."""
 AT_ONCE = 4
+SMALL = 2**20
+"""Bytes up to which an upload has to be answered as soon as anything else."""
 UPLOAD = 120.0
-"""Seconds that parts on their way may take: 64 MB at 5 Mbit/s."""
+"""Seconds that a larger one may take for the parts on their way: 64 MB at 5 Mbit/s."""
 
 NO_TAG = f'"{"0" * 32}"'
 """The e_tag of nothing."""
@@ -47,18 +50,17 @@ HINTS = {
 
 
 class Objects:
-    """Objects below ``s3://name/prefix``, by key. Every method raises ProjectError (exit 4) when the store says no.
+    """Objects below ``s3://name/prefix``, by key. Every method raises StorageRefused (exit 4) when the store says no.
 
     A request is repeated while the store does not answer, and given up after about ``patience`` seconds.
     """
 
     def __init__(self, address: str, patience: float = PATIENCE) -> None:
         self.address = address
-        # None starts in the second half, and each has two fifths to be answered.
-        limits = {"connect_timeout": _seconds(patience / 4), "read_timeout": _seconds(patience * 0.4)}
+        self._patience = patience
         with self._saying():
-            self._store = _open(address, patience / 2, limits)
-            self._uploads = _open(address, patience / 2, limits | {"read_timeout": _seconds(UPLOAD)})
+            # an attempt has two fifths to be answered, and none starts in the second half
+            self._store = _open(address, patience, patience * 0.4)
 
     def where(self, key: str) -> str:
         return f"{self.address}/{key}"
@@ -81,18 +83,18 @@ class Objects:
     def put(self, key: str, content: bytes | Path) -> None:
         """Whole or not at all: what is uploaded in parts is no object before the last part is confirmed."""
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        store = self._store if size < PART // 16 else self._uploads
         with self._saying(missing=True):
+            store = self._store if size < SMALL else self._uploads
             obstore.put(store, key, content, chunk_size=PART, max_concurrency=AT_ONCE)
 
     def put_if(self, key: str, content: bytes, e_tag: str | None) -> str | None:
         """Put only where the object still has ``e_tag`` (None: where there is none). Returns the new one, or None."""
-        try:
-            with self._saying(missing=True):
-                only: PutMode = "create" if e_tag is None else {"e_tag": e_tag}
+        only: PutMode = "create" if e_tag is None else {"e_tag": e_tag}
+        with self._saying(missing=True):
+            try:
                 return str(obstore.put(self._store, key, content, mode=only)["e_tag"])
-        except (AlreadyExistsError, PreconditionError):
-            return None
+            except (AlreadyExistsError, PreconditionError):
+                return None
 
     def prove_conditions(self, key: str, content: bytes) -> None:
         """Raises ProjectError (exit 2) if the store replaces the object at ``key`` against a condition.
@@ -117,13 +119,15 @@ class Objects:
             found = obstore.list_with_delimiter(self._store, folder)["objects"]
         return sorted(item["path"].rpartition("/")[2] for item in found)
 
+    @cached_property
+    def _uploads(self) -> S3Store:
+        return _open(self.address, self._patience, UPLOAD)
+
     @contextmanager
     def _saying(self, *, missing: bool = False) -> Generator[None]:
         """Make errors of the library readable. With ``missing``, an object that is not found is one of them too."""
         try:
             yield
-        except (AlreadyExistsError, PreconditionError):
-            raise
         except FileNotFoundError as error:
             if missing or "NoSuchKey" not in str(error):  # no bucket, or something there that is no storage
                 raise refused(self.address, str(error)) from None
@@ -132,7 +136,7 @@ class Objects:
             raise refused(self.address, str(error)) from None
 
 
-def refused(address: str, text: str) -> ProjectError:
+def refused(address: str, text: str) -> StorageRefused:
     """``text`` is a page, with the library's insides and the server's XML: what matters is a line of it."""
     for name in SECRETS:
         if value := os.environ.get(name):
@@ -152,29 +156,29 @@ def refused(address: str, text: str) -> ProjectError:
         if asked := re.search(r"https?://[^/\s]+", head):
             said += f" at {asked[0]}"
     else:
-        said = f"said no: {head.splitlines()[0].rpartition(' - ')[2]}"
+        said = "said no: " + re.sub(r"^Generic \w+ error: ", "", head.splitlines()[0].rpartition(" - ")[2])
     hint = hint or "retry when it is back; AWS_ENDPOINT_URL and AWS_REGION say where it is asked"
-    return ProjectError(f"the storage {address} {said[:200]}", hint=hint, exit=Exit.UNAVAILABLE)
+    return StorageRefused(f"the storage {address} {said[:200]}", hint)
 
 
-def _open(address: str, retrying: float, limits: dict[str, str]) -> S3Store:
-    """Keys, region and endpoint come from AWS_ variables."""
+def _open(address: str, patience: float, answer: float) -> S3Store:
+    """Keys, region and endpoint come from AWS_ variables. ``answer``: seconds until a request has to be answered."""
     allow_http = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true", "yes", "on")
     return S3Store.from_url(
         address,
-        # a whole day may take minutes to arrive: what has to come soon is the next piece of it
-        client_options={"timeout": "1h", "allow_http": allow_http, **limits},
+        client_options={
+            "allow_http": allow_http,
+            "connect_timeout": timedelta(seconds=patience / 4),
+            "read_timeout": timedelta(seconds=answer),
+            "timeout": timedelta(hours=1),  # a whole day may take minutes to arrive: only each piece has to come soon
+        },
         retry_config={
             "max_retries": 8,
-            "retry_timeout": timedelta(seconds=retrying),
+            "retry_timeout": timedelta(seconds=patience / 2),
             "backoff": {
-                "init_backoff": timedelta(seconds=retrying / 100),
-                "max_backoff": timedelta(seconds=retrying / 4),
+                "init_backoff": timedelta(seconds=patience / 200),
+                "max_backoff": timedelta(seconds=patience / 8),
             },
         },
-        disable_bulk_delete=True,  # not every store has it, and nothing here deletes in bulk
+        disable_bulk_delete=True,  # not every store has it, and nothing here removes in bulk
     )
-
-
-def _seconds(value: float) -> str:
-    return f"{int(value * 1000)}ms"

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from ..errors import Exit, ProjectError
 from ..files import as_json
 
 PATIENCE = 20.0
@@ -16,7 +17,7 @@ PATIENCE = 20.0
 class Storage(ABC):
     """Objects by key (``partitions/parcels/2026-05-31.json``), each written whole or not at all.
 
-    Every method raises ProjectError (exit 4) when a bucket does not answer, and OSError when a disk says no.
+    Every method raises StorageRefused (exit 4) when a bucket says no, and OSError when a disk does.
     """
 
     @abstractmethod
@@ -52,8 +53,11 @@ class Storage(ABC):
         """Make a finished draft the object."""
 
     @abstractmethod
-    def sweep(self, folder: str) -> None:
-        """Remove drafts that a killed run left in ``folder``. Call it under the lock that guards the folder."""
+    def sweep(self, folder: str, name: str = "") -> None:
+        """Remove drafts that a killed run left in ``folder``, with ``name`` only those of that object.
+
+        Call it under the lock that guards them.
+        """
 
     @abstractmethod
     def locked(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
@@ -61,7 +65,7 @@ class Storage(ABC):
 
         In a bucket that is certain once the holder has shown life: within 10 s. A holder that was killed shows none,
         and after 30 s the lock is ours, waiting or not. Whoever loses a lock that way (their process stood still for
-        that long) gets a ProjectError (exit 4) from their next write, at the latest when they give the lock back.
+        that long) gets StorageRefused from their next write, at the latest when they give the lock back.
         """
 
     def write_json(self, key: str, value: object) -> None:
@@ -73,6 +77,13 @@ class Storage(ABC):
         with self.locked(lock):
             self.sweep(folder)
             yield
+
+
+class StorageRefused(ProjectError):
+    """A bucket does not answer, or says no: whatever is asked of it next will fare no better."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint=hint, exit=Exit.UNAVAILABLE)
 
 
 class Held(Exception):

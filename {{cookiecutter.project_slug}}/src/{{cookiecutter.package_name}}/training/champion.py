@@ -52,7 +52,11 @@ def promote(
     and what the proof found. Raises ProjectError (exit 1) when the gate did not pass it against today's champion.
     """
     registry.facts(version)
-    gate = _passed(registry, version, why if force else None)
+
+    def gate() -> str:
+        return _passed(registry, version, why if force else None)
+
+    gate()  # before the proof, which takes seconds
     proof = verify(version)
     return _point(registry, "promote", version, now, why, gate), proof
 
@@ -146,8 +150,10 @@ def _move(model: str, said: dict[str, Any]) -> Move:
     )
 
 
-def _point(registry: Registry, verb: str, version: VersionId, now: datetime, why: str, gate: str = "") -> Move | None:
-    """Record the move, then move the alias.
+def _point(
+    registry: Registry, verb: str, version: VersionId, now: datetime, why: str, gate: Callable[[], str] = str
+) -> Move | None:
+    """Record the move, then move the alias. ``gate`` is asked once nobody else can move it: two may promote at once.
 
     In this order a crash between the two leaves a record that the next call completes; the other way round it would
     leave a champion that nobody promoted.
@@ -158,6 +164,7 @@ def _point(registry: Registry, verb: str, version: VersionId, now: datetime, why
         current = registry.champion(version.model)
         if current == version:
             return None
+        said = gate()
         events = _events(registry, version.model)
         last = events[-1] if events else {}
         if (last.get("verb"), last.get("version")) != (verb, version.number):
@@ -168,7 +175,7 @@ def _point(registry: Registry, verb: str, version: VersionId, now: datetime, why
                 "previous": current.number if current else None,
                 "who": _who(),
                 "why": why,
-                "gate": gate,
+                "gate": said,
             }
             registry.client.set_registered_model_tag(name, f"{EVENT}{len(events) + 1:06d}", json.dumps(last))
         registry.client.set_registered_model_alias(name, CHAMPION, str(version.number))

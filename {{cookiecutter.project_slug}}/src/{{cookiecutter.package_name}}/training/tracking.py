@@ -95,9 +95,9 @@ def _initialise(paths: Paths) -> None:
     marker = paths.registry / WHERE
     paths.locks.mkdir(parents=True, exist_ok=True)
     with FileLock(paths.locks / "registry.lock"):
+        files.sweep(paths.registry)
         if not database.exists():
             paths.registry.mkdir(parents=True, exist_ok=True)
-            files.sweep(paths.registry)
             files.write_bytes(marker, str(paths.registry).encode())
             with files.replacing(database) as temporary:
                 store = SqlAlchemyStore(f"sqlite:///{temporary}", artifacts.as_uri())
