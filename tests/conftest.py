@@ -82,7 +82,8 @@ def run_in_ci(
 ) -> subprocess.CompletedProcess[str]:
     """Run a workflow's `run:` steps on what is committed; ``values`` are what its expressions have on GitHub.
 
-    ``stand_in`` plays the program of its name, or several do; those in STAND_INS keep what they were asked in ``state``.
+    ``stand_in`` plays the program of its name, or several do; those in STAND_INS keep what they were asked in
+    ``state``.
     """
     options = [word for key, value in (values or {}).items() for word in ("--set", f"{key}={value}")]
     options += ["--job", job] if job else []

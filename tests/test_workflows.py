@@ -271,6 +271,40 @@ jobs:
 """
 
 
+AFTERWARDS = """
+on: push
+jobs:
+  falls:
+    outputs: {word: "${{ steps.say.outputs.word }}"}
+    steps:
+      - {id: say, name: says, run: 'echo word=one >> "$GITHUB_OUTPUT"'}
+      - {name: falls, run: exit 5}
+  next: {needs: falls, steps: [{name: never, run: exit 6}]}
+  clears:
+    needs: [falls, next]
+    if: always()
+    steps:
+      - name: tells
+        env:
+          WORD: ${{ needs.falls.outputs.word }}
+          SAID: ${{ needs.falls.result }}, ${{ needs.next.result }}
+        run: echo "$WORD, $SAID"
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the runner is for steps written for bash on Linux")
+def test_the_runner_runs_after_a_failure_what_asks_for_it(tmp_path: Path):
+    done = run_in_ci(in_repository(tmp_path, AFTERWARDS), "ci.yml")
+    assert done.returncode == 5
+    assert [line for line in done.stdout.splitlines() if not line.startswith("run ")] == [
+        "ok       falls / says",
+        "FAILED   falls / falls",
+        "skipped  next / never  (a job before it failed)",
+        "one, failure, skipped",
+        "ok       clears / tells",
+    ]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the runner is for steps written for bash on Linux")
 def test_the_runner_hands_outputs_on_and_believes_only_what_it_was_told(tmp_path: Path):
     project = in_repository(tmp_path / "project", HANDED_ON)

@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["apache-airflow>=3.2,<4"]
 # ///
-"""The daily run as an Airflow DAG: a thin call of `ml run`, retried while the day is not there yet, and for nothing else.
+"""The daily run as an Airflow DAG: a thin call of `ml run`, retried while the day is not there, and not when it fails.
 
 Airflow has an environment of its own (requirements.txt), and finds the project two folders above this file, or where
 ML_PROJECT says. A run's logical date is the day that it is about, so a backfill takes the days themselves.
@@ -33,7 +33,7 @@ NOT_YET = 4
     start_date=FIRST_DAY,
     catchup=True,
     max_active_runs=1,  # one day after the other
-    # What no retry mends says so below. Airflow's own troubles, such as an API that is away for a minute, are mended too.
+    # What no retry mends says so below. Airflow's own troubles are retried as well: an API that is away for a minute.
     default_args={"retries": timedelta(days=1) // ASK_AGAIN, "retry_delay": ASK_AGAIN},
 )
 def daily() -> None:

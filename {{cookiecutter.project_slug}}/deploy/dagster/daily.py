@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["dagster>=1.13,<2", "dagster-webserver>=1.13,<2"]
 # ///
-"""The daily run as a Dagster asset: a thin call of `ml run`, retried while the day is not there yet, and for nothing else.
+"""The daily run as a Dagster asset: a thin call of `ml run`, retried while the day is not there, and not when it fails.
 
 Dagster has an environment of its own (requirements.txt), and finds the project two folders above this file, or where
 ML_PROJECT says. A partition is a day; a range of them is one call of `ml backfill`, which skips what is done.
