@@ -31,7 +31,7 @@ State = Literal[
     "waiting",
     "not due",
 ]
-"""``unscored``: the run went well, and no champion is there yet. ``paged``: it went well, and a check asks for somebody.
+"""``unscored``: the run went well, and there is no champion yet. ``paged``: it went well, and a check asks somebody in.
 ``late``: something was not there by the deadline, a delivery or the registry; ``waiting``: the same before it. ``not
 due``: no run yet, and it is before the deadline."""
 FINE = ("ok", "unscored", "running", "waiting", "not due")
