@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from {{cookiecutter.package_name}} import sample_upstream
+from {{cookiecutter.package_name}} import sample_upstream, source
+from {{cookiecutter.package_name}}.data import ingest
 from {{cookiecutter.package_name}}.data.store import Store
 
 from conftest import DAY, FIRST, ROOT, Project
@@ -143,3 +144,13 @@ def test_a_day_that_is_not_said_is_asked_for(arguments: tuple[str, ...], project
     assert ran.code == 2
     assert "which day? expected --date DAY, or --from DAY --to DAY in that order" in ran.err
     assert project.tree() == {}
+
+
+def test_a_source_of_an_older_release_is_told_what_it_lacks(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "fetch", lambda *_: PARCELS)
+    ran = project.ml(*INGEST)
+    assert ran.code == 2 and "fetch returned a DataFrame, expected the path" in ran.err, ran.err
+    monkeypatch.undo()
+    monkeypatch.delattr(source, "read")
+    ran = project.ml(*INGEST)
+    assert ran.code == 2 and "source.py has no read(table, path)" in ran.err and "your-data.md" in ran.err

@@ -59,6 +59,7 @@ def test_weekly_trains_gates_and_promotes_once(promoted: Project) -> None:
     assert promoted.ml(*RUN).code == 0
     assert "already" in retrain(promoted)["said"]
     assert versions(promoted) == ["hours/2", "hours/1"], "run again, the day trains nothing"
+    assert promoted.ml("score", "--date", str(D), "--json").json["model_version"] == "hours/1"
     assert promoted.tree("data") == once, "and what it promoted does not score it"
     assert promoted.ml("rollback", "--reason", "wrong for the harbour").code == 0
     assert promoted.ml(*RUN).code == 0

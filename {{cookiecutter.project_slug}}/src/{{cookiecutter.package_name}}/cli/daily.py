@@ -99,6 +99,7 @@ def score(day: Day = None, model: Model = None, json: Json = False) -> None:
     from ..clock import now
     from ..config import load_operations
     from ..data.store import Store
+    from ..operations.retraining import unmoved
     from ..operations.score import champion, opened
     from ..operations.score import score as score_now
     from ..paths import find
@@ -108,6 +109,8 @@ def score(day: Day = None, model: Model = None, json: Json = False) -> None:
     name = model or operations.model
     with console.working(f"score {wanted}"):
         version = champion(paths, operations, name)
+        if name == operations.model:
+            version = unmoved(wanted, version, paths, operations)
         if version is None:
             raise ProjectError(
                 f"no version of {name} was ever promoted",

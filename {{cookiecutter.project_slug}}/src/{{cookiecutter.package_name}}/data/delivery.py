@@ -9,10 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from .. import files
+from .. import files, source
 from ..errors import Exit, ProjectError
 from ..paths import Paths
-from ..source import read
 from ..spec import Table
 from ..storage import Storage
 from .store import QUARANTINE
@@ -37,12 +36,18 @@ class Delivery:
 
     @classmethod
     def at(cls, path: Path, table: Table, day: date, paths: Paths) -> Delivery:
+        """Raises ProjectError (exit 2) when ``path`` is none, as from a source.py that knew nothing of files."""
+        if not isinstance(path, Path):
+            raise ProjectError(
+                f"source.py: fetch returned a {type(path).__name__}, expected the path of the day's file",
+                hint="docs/your-data.md shows fetch and read; since release 0.3.0 a delivery is a file",
+            )
         return cls(table, day, path, paths.relative(path), _state(path), files.sha256(path))
 
     def check(self, version: str) -> Checked:
         """The rows, held against the contract. Raises ContractViolated, also for a file that is no table."""
         try:
-            return check(read(self.table.name, self.path), self.table, version, self.day)
+            return check(_read(self.table, self.path), self.table, version, self.day)
         except ProjectError:
             raise
         except UNREADABLE as error:
@@ -82,10 +87,20 @@ class Delivery:
 
     def _unreadable(self) -> str | None:
         try:
-            collected(read(self.table.name, self.path).select(pl.all().count()))
+            collected(_read(self.table, self.path).select(pl.all().count()))
         except UNREADABLE as error:
             return f"{self.path.stat().st_size} bytes that cannot be read: {_first_line(error)}"
         return None
+
+
+def _read(table: Table, path: Path) -> pl.LazyFrame:
+    read = getattr(source, "read", None)
+    if read is None:
+        raise ProjectError(
+            "source.py has no read(table, path): what makes rows of the file that fetch names",
+            hint="docs/your-data.md shows both; since release 0.3.0 a delivery is a file",
+        )
+    return read(table.name, path)
 
 
 def _state(path: Path) -> tuple[int, ...]:
