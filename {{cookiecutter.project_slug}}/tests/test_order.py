@@ -66,7 +66,7 @@ def test_rows_are_ordered_by_time_and_key_and_without_key_by_everything(
         about.schema.primary_key() or None
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(order, "STRETCH", stretch)
+        patch.setattr(order, "AT_ONCE", stretch)
         patch.setattr(order, "SPARSE", 2)
         found = order.ordered(frame.lazy(), about).collect(engine="streaming")
     assert found.rows() == frame.sort(by).rows()
@@ -117,7 +117,7 @@ def test_the_bytes_depend_on_the_rows_alone(big: pl.DataFrame, tmp_path: Path, m
     assert len(set(made.values())) == 1, made
     groups = pq.ParquetFile(tmp_path / "in order-1.saved").metadata
     assert [groups.row_group(n).num_rows for n in range(2)] == [ROW_GROUP, ROW_GROUP]
-    monkeypatch.setattr(order, "STRETCH", 50_000)
+    monkeypatch.setattr(order, "AT_ONCE", 50_000)
     for engine, rows in (("stretches", order.ordered(shuffled.lazy(), CONTRACT.rows)), ("memory", big)):
         save(rows, tmp_path / engine)
         assert hashlib.sha256((tmp_path / engine).read_bytes()).hexdigest() in made.values(), engine

@@ -10,6 +10,8 @@ import polars as pl
 
 ROW_GROUP = 100_000
 """Rows of a Parquet row group: fixed, so that equal rows give equal bytes; a batch of scoring reads one."""
+AT_ONCE = 1_000_000
+"""Rows in memory at once where that cannot be helped: to sort them, or to join them by key."""
 EVERY_ROW = pl.QueryOptFlags(predicate_pushdown=False)
 """Filters see every row. Pushed down, they would skip what a file's own statistics say is not there, and those are as
 much upstream's word as the rows are."""

@@ -11,7 +11,7 @@ import polars as pl
 from ..clock import days
 from ..config import OperationsConfig, recorded
 from ..contract import CONTRACT
-from ..data.matured import TRUTH, matured
+from ..data.matured import PREDICTED, TRUTH, matured
 from ..data.store import PREDICTIONS, Store
 from ..model.version import ModelVersion
 from ..spec import PRIMARY, Table
@@ -64,22 +64,21 @@ def realised(day: date, operations: OperationsConfig, store: Store, loaded: Mode
     made = store.manifest(name, day)
     config = recorded(loaded.facts["config"], loaded.name) if loaded else None
     baseline = [] if config is None or config.baseline == "mean" else [config.baseline]
-    rows = matured(CONTRACT, day, target, store, also=baseline)
+    classifies = loaded is not None and loaded.contract.target.task == "classification"
+    column = f"{target}_probability" if classifies else target
+    predictions = (name, column) if made and loaded else None
+    rows = matured(CONTRACT, day, target, store, also=baseline, predictions=predictions)
     known = rows.drop_nulls(TRUTH)
     seen = Realised(day, rows.height, known.height, lacking=_lacking(day, store))
     if made is None or loaded is None or config is None or not seen.mature or known.is_empty():
         return seen
-    classifies = loaded.contract.target.task == "classification"
-    column = f"{target}_probability" if classifies else target
-    predicted = store.read(name, day).rename({column: "predicted"})
-    keys = CONTRACT.rows.schema.primary_key()
-    judged = known.join(predicted.select(*keys, "predicted"), on=keys, how="inner")
+    judged = known.drop_nulls(PREDICTED)
     if judged.is_empty():
         return seen
     said = evaluate.against_baseline(
         config.task,
         judged[TRUTH].cast(pl.Int64 if classifies else pl.Float64).to_numpy(),
-        judged["predicted"].to_numpy(),
+        judged[PREDICTED].to_numpy(),
         evaluate.naive(judged, config, loaded.facts["target_mean"]),
         config.threshold,
     )
