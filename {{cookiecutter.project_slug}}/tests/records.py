@@ -9,7 +9,15 @@ from typing import Any
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.operations.codes import Tier
-from {{cookiecutter.package_name}}.operations.ledger import Attempt, Ledger, Outcome, Partition, Record, Said, Step
+from {{cookiecutter.package_name}}.operations.ledger import (
+    Attempt,
+    Ledger,
+    Outcome,
+    Partition,
+    Record,
+    Said,
+    Step,
+)
 
 from conftest import Project
 

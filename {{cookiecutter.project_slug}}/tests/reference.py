@@ -9,7 +9,11 @@ from datetime import date
 import polars as pl
 
 from {{cookiecutter.package_name}}.data.describe import describe
-from {{cookiecutter.package_name}}.data.violations import ContractViolated, Violation, likely_unit
+from {{cookiecutter.package_name}}.data.violations import (
+    ContractViolated,
+    Violation,
+    likely_unit,
+)
 from {{cookiecutter.package_name}}.spec import Column, Table, expected
 
 WORDS = {

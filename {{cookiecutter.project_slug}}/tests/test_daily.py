@@ -315,7 +315,13 @@ def test_labels_that_are_due_and_did_not_come_are_a_ticket(promoted: Project) ->
 
 def test_without_a_champion_a_day_is_ingested_and_waits_for_one(trained: Project) -> None:
     ran = trained.ml(*RUN)
-    assert ran.code == 0 and "ml promote 1" in ran.out
+    assert (
+        ran.code == 0
+        and ran.out.startswith("NOT SCORED")
+        and f"ml train --config configs/v1.yaml --date {D}" in ran.out
+    )
+    status = trained.ml("status", "--date", str(D))
+    assert status.code == 0 and status.out.startswith("NOT SCORED") and "SCORE001" in status.out
     (attempt,) = record(trained)["attempts"]
     assert step(attempt, "score")["outcome"] == "not yet" and codes(attempt) == {"SCORE001": "log"}
     assert trained.ml("score", "--date", str(D)).code == 1

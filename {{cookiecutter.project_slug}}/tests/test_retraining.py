@@ -10,7 +10,13 @@ import pytest
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.operations import daily
-from {{cookiecutter.package_name}}.operations.ledger import Attempt, Ledger, Record, Said, Step
+from {{cookiecutter.package_name}}.operations.ledger import (
+    Attempt,
+    Ledger,
+    Record,
+    Said,
+    Step,
+)
 
 from conftest import LAST, Project
 

@@ -205,7 +205,7 @@ def test_a_day_that_nothing_could_score_is_not_called_scored(project: Project) -
     )
     write(project, DAY, attempt(DAY, done))
     ran = project.ml("status")
-    assert ran.out.splitlines()[0] == "OK  2026-06-01: 2,013 rows in, not scored: nothing was promoted yet"
+    assert ran.out.splitlines()[0] == "NOT SCORED  2026-06-01: 2,013 rows in, not scored: nothing was promoted yet"
     assert line(ran.out, "scored") == "not yet: nothing was promoted yet"
     assert line(ran.out, "model") == "none"
 
@@ -298,7 +298,7 @@ def test_what_is_in_force_after_a_second_attempt_failed_is_the_first_ones(projec
     write(project, DAY, attempt(DAY, steps(DAY, normal=normal())), worse)
     ran = project.ml("status")
     assert ran.code == 1
-    assert line(ran.out, "scored") == "2,013 rows"
+    assert line(ran.out, "scored") == "2,013 rows; in force since an earlier attempt"
 
 
 def test_days_that_are_still_to_be_done_are_listed_with_their_command(project: Project) -> None:

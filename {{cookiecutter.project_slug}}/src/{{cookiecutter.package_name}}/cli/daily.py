@@ -140,17 +140,25 @@ def _show_range(first: date, last: date, said: Backfilled) -> None:
 
 
 def _show(day: date, done: Attempt) -> None:
+    from ..config import load_operations
     from ..operations.day import brief
+    from ..paths import find
 
+    waits = not done.exit and not done.complete
+    verdict, style = ("NOT SCORED", "bold yellow") if waits else ("OK", "bold green")
     console.say(
-        f"{'OK' if not done.exit else 'NOT OK'}  {day}, attempt {done.attempt}",
-        "bold green" if not done.exit else "bold red",
+        f"{'NOT OK' if done.exit else verdict}  {day}, attempt {done.attempt}", "bold red" if done.exit else style
     )
     console.table(["step", "", "seen"], [[step.name, step.outcome, brief(step.said)] for step in done.steps])
     for check in done.checks:
         if check.tier != "log":
             console.say(f"{check.tier}  {check.code}  {check.said}", STYLES[check.tier])
-    if any(step.outcome == "not yet" for step in done.steps):
-        console.following("ml train --config configs/v1.yaml", "ml gate 1", "ml promote 1", f"ml run --date {day}")
+    if waits:
+        config = load_operations(find().operations).retraining.config
+        console.following(
+            f"ml ingest --config {config} --date {day}",
+            f"ml train --config {config} --date {day}",
+            f"ml run --date {day}, once a version is promoted",
+        )
     else:
         console.following(f"ml status --date {day}")

@@ -29,8 +29,9 @@ TITLES = {
 NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
     "DATA002": "ml ingest --date {day}",
     "LABEL001": "ml status --date {day} --days 14",
-    "SCORE001": "ml versions",
+    "SCORE001": "ml ingest --config {config} --date {day}",
     "SCORE002": "ml verify {version}",
+    "RUN004": "ml status --date {day}",
     "TRAIN001": "ml train --config {config}",
     "TRAIN002": "ml gate {challenger}",
     "TRAIN003": "ml card {challenger}",

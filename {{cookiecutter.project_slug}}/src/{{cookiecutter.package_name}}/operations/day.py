@@ -18,6 +18,7 @@ from .ledger import Attempt, Ledger, Record, Step
 
 State = Literal[
     "ok",
+    "unscored",
     "paged",
     "refused",
     "late",
@@ -30,9 +31,10 @@ State = Literal[
     "waiting",
     "not due",
 ]
-"""``paged``: the run went well and a check asks for somebody. ``late``: something was not there by the deadline, a
-delivery or the registry; ``waiting``: the same before it. ``not due``: no run yet, and it is before the deadline."""
-FINE = ("ok", "running", "waiting", "not due")
+"""``unscored``: the run went well, and there is no champion yet. ``paged``: it went well, and a check asks somebody in.
+``late``: something was not there by the deadline, a delivery or the registry; ``waiting``: the same before it. ``not
+due``: no run yet, and it is before the deadline."""
+FINE = ("ok", "unscored", "running", "waiting", "not due")
 INGEST = "ingest "
 """How the steps begin that take in a table; the first one takes in the rows, which are scored."""
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -72,10 +74,15 @@ class Day:
     @property
     def rows(self) -> int | None:
         """Rows in force of the table that is scored."""
+        return self.taken.rows_out if self.taken else None
+
+    @property
+    def taken(self) -> Step | None:
+        """The newest step that put them in force."""
         for attempt in reversed(self.attempts):
             first = next((step for step in attempt.steps if step.name.startswith(INGEST)), None)
             if first and first.rows_out is not None:
-                return first.rows_out
+                return first
         return None
 
     @property
@@ -113,6 +120,12 @@ class Day:
     def age(self) -> int | None:
         """Days between the last labels that the version knew and this day."""
         return (self.date - self.trained_until).days if self.trained_until else None
+
+    def still(self, step: Step | None) -> str:
+        """What to add to a figure that the last attempt did not renew."""
+        last = self.attempt
+        renewed = step is None or last is None or any(step is one for one in last.steps)
+        return "" if renewed else "; in force since an earlier attempt"
 
     @property
     def seconds(self) -> float | None:
@@ -153,7 +166,9 @@ def _state(record: Record | None, past_deadline: bool) -> State:
     if last.outcome == "late":
         return "late" if past_deadline else "waiting"
     if last.outcome == "ok":
-        return "paged" if any(check.tier == "page" for check in last.checks) else "ok"
+        if any(check.tier == "page" for check in last.checks):
+            return "paged"
+        return "ok" if last.complete else "unscored"
     if last.outcome == "no" and any(check.code == "FRESH002" for check in last.checks):
         return "late"
     return last.outcome if last.outcome in ("refused", "no", "failed") else "killed"

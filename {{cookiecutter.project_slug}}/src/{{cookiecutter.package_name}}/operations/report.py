@@ -12,6 +12,8 @@ from .status import Status
 DRIFT = ("DRIFT", "PERF")
 """How the codes of the monitor's checks begin that watch values and errors."""
 
+NEWEST = 3
+"""Attempts that are listed; the ledger has them all."""
 MISSING = {"no": "missing", "late": "not there yet", "refused": "refused", "running": "on its way"}
 """What became of a delivery without rows."""
 
@@ -72,9 +74,10 @@ def rows(day: Day) -> str:
     if day.rows is None:
         return "none"
     if day.normal is None or day.deviation is None:
-        return f"{day.rows:,}; what is normal for a {day.date:%A} is being learned"
+        return f"{day.rows:,}; what is normal for a {day.date:%A} is being learned{day.still(day.taken)}"
     low, high, expected = (round(day.normal[name]) for name in ("low", "high", "expected"))
-    return f"{day.rows:,}, {day.deviation:+.1%} against a {day.date:%A}'s normal of {expected:,} ({low:,} to {high:,})"
+    band = f"a {day.date:%A}'s normal of {expected:,} ({low:,} to {high:,})"
+    return f"{day.rows:,}, {day.deviation:+.1%} against {band}{day.still(day.taken)}"
 
 
 def _labels(day: Day) -> str:
@@ -95,7 +98,7 @@ def _labels(day: Day) -> str:
 def _scored(day: Day) -> str:
     if day.scored is None:
         return "no" if day.state == "killed" else _step(day, "score") or "no"
-    return f"{day.scored:,} rows"
+    return f"{day.scored:,} rows{day.still(day.score)}"
 
 
 def model(day: Day) -> str:
@@ -133,7 +136,8 @@ def promoted(move: dict[str, Any] | str) -> str:
 
 
 def _attempts(day: Day) -> str:
-    return "; ".join(_attempt(attempt, day.state) for attempt in day.attempts)
+    shown = [_attempt(attempt, day.state) for attempt in day.attempts[-NEWEST:]]
+    return "; ".join([f"{len(day.attempts)} in all, the last ones"] * (len(day.attempts) > NEWEST) + shown)
 
 
 def _attempt(attempt: Attempt, state: str) -> str:

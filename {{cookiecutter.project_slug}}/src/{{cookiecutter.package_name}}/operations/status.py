@@ -25,6 +25,7 @@ LEDGER_PATIENCE = 3.0
 """Seconds that a ledger in a bucket has: without it there is no answer."""
 VERDICTS = {
     "ok": "OK",
+    "unscored": "NOT SCORED",
     "running": "RUNNING",
     "waiting": "WAITING",
     "not due": "NOT RUN YET",
@@ -117,7 +118,7 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
         return f"since {since}{seen}{where}"
     if day.state == "killed":
         return f"the run that began {since} was killed{where}"
-    if day.state in ("ok", "paged"):
+    if day.state in ("ok", "unscored", "paged"):
         count = f"{day.rows:,} rows" if day.rows is not None else "rows"
         score = last.step("score")
         how = (
@@ -138,7 +139,7 @@ def _count(day: Day, tier: Tier) -> int:
 
 def _actions(day: Day, operations: OperationsConfig, champion: str) -> list[Action]:
     said = [(check.tier, check.code, check.said) for check in day.attempt.checks] if day.attempt else []
-    urgent = [item for item in said if item[0] in ("page", "ticket")]
+    urgent = [item for item in said if item[0] in ("page", "ticket") or item[1] == "SCORE001"]
     if day.state == "killed":
         urgent.insert(0, ("page", "RUN001", "the run was killed"))
     elif day.state == "not run":
@@ -171,6 +172,10 @@ def _others(before: list[Day]) -> list[str]:
         were = "1 day was" if len(gaps) == 1 else f"{len(gaps)} days were"
         listed = ", ".join(str(day) for day in gaps)
         said.append(f"{were} never run: {listed}: ml backfill --from {gaps[0]} --to {gaps[-1]}")
+    waiting = [day.date for day in before if day.state == "unscored"]
+    if waiting:
+        many = "1 day waits" if len(waiting) == 1 else f"{len(waiting)} days wait"
+        said.append(f"{many} for a champion: when there is one, ml backfill --from {waiting[0]} --to {waiting[-1]}")
     for day in before:
         if day.attempt and day.state == "running":
             said.append(

@@ -8,6 +8,7 @@ from .day import Day, State, duration
 
 SIGNS: dict[State, tuple[str, str]] = {
     "ok": (".", "fine"),
+    "unscored": ("o", "in, and no champion yet to score it"),
     "paged": ("P", "done, and somebody was paged"),
     "refused": ("R", "refused by the contract"),
     "late": ("L", "not there by the deadline"),

@@ -163,6 +163,8 @@ def refused(address: str, text: str) -> StorageRefused:
 
 def _open(address: str, patience: float, answer: float) -> S3Store:
     """Keys, region and endpoint come from AWS_ variables. ``answer``: seconds until a request has to be answered."""
+    for name in [name for name, value in os.environ.items() if name.startswith("AWS_") and not value]:
+        del os.environ[name]  # a secret that is not set comes as an empty one; obstore would take it for an address
     allow_http = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true", "yes", "on")
     return S3Store.from_url(
         address,
