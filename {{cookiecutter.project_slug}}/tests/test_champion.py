@@ -265,6 +265,14 @@ def test_a_registry_killed_in_its_making_is_made_again(project: Project) -> None
     assert [path.name for path in project.paths.registry.glob(".tmp-*")] == []
 
 
+def test_what_a_killed_fetch_left_is_swept_by_the_next_one(trained: Project) -> None:
+    registry, version = Registry(trained.paths), VersionId("hours", 1)
+    left = registry.fetch(version).parent / ".tmp-killed"
+    (left / "fetched").mkdir(parents=True)
+    registry.fetch(version)
+    assert not left.exists(), "though the version itself was there"
+
+
 def test_a_registry_that_is_away_is_exit_4(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

@@ -121,6 +121,7 @@ class Registry:
         place = (below or self.paths.serving) / version.folder
         self.paths.locks.mkdir(parents=True, exist_ok=True)
         with FileLock(self.paths.locks / "serving.lock"):
+            files.sweep(place.parent)
             if not artefact.is_placed(place, facts):
                 self._place(version, facts, place)
         return place
@@ -139,7 +140,6 @@ class Registry:
 
     def _place(self, version: VersionId, facts: dict[str, Any], place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        files.sweep(place.parent)
         found = self.client.get_model_version(facts["registered"], str(version.number))
         with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=place.parent) as scratch:
             # without a destination MLflow hands out the store's own folder, after writing a file of its own into it
