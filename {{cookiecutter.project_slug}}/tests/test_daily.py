@@ -397,6 +397,8 @@ BROKEN = {
     "no time": ('"09:00"', "soon", "daily.deadline"),
     "an hour without quotes": ('"09:00"', "10:00", "in quotes"),
     "no such policy": ("when: never", "when: sometimes", "retraining.when"),
+    "no YAML": ("daily: ", "daily: [ ", "not valid YAML: line"),
+    "a ledger nowhere": ("ledger: var/ledger", 'ledger: ""', "storage.ledger"),
     "a bucket with one slash": ("data: data ", "data: s3:/bucket ", "s3://"),
 }
 

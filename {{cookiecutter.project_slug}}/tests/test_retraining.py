@@ -84,7 +84,14 @@ def test_a_challenger_waits_for_a_person_and_is_not_trained_again(promoted: Proj
     assert champion(promoted) == "hours/1"
     assert promoted.ml(*RUN).code == 0
     assert versions(promoted) == ["hours/2", "hours/1"]
+    after = D + timedelta(days=1)
+    assert promoted.ml("run", "--date", str(after)).code == 0
+    waits = f"{D} trained hours/2, and the gate passed it; it waits for a person"
+    assert waits in promoted.ml("status", "--date", str(after)).out
+    assert "TRAIN003" in promoted.ml("status", "--date", str(D)).out
     assert promoted.ml("promote", "2").code == 0, "the gate's word stands beside the version"
+    assert waits not in promoted.ml("status", "--date", str(after)).out
+    assert "TRAIN003" not in promoted.ml("status", "--date", str(D)).out
 
 
 @pytest.mark.slow

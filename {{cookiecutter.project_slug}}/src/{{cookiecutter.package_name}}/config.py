@@ -93,9 +93,9 @@ class SourceConfig(Strict):
 class StorageConfig(Strict):
     """Folders of this machine, or buckets: ``s3://bucket/prefix``. Keys of a bucket come from the environment."""
 
-    data: str = "data"
+    data: Annotated[str, Field(min_length=1)] = "data"
     """Partitions, predictions, quarantine and datasets."""
-    ledger: str = "var/ledger"
+    ledger: Annotated[str, Field(min_length=1)] = "var/ledger"
     """What each run did."""
 
 

@@ -39,7 +39,7 @@ def load(path: Path, model: type[Config]) -> Config:
         # from the nodes: parsing the text once more is what takes the time
         values = None if node is None else SafeConstructor().construct_document(node)
     except yaml.YAMLError as error:
-        raise ProjectError(f"{path}: not valid YAML: {error}") from None
+        raise ProjectError(f"{path}: not valid YAML: {_where(error)}") from None
     if not isinstance(values, dict):
         raise ProjectError(
             f"{path}: expected keys and values, found {'nothing' if values is None else type(values).__name__}"
@@ -59,6 +59,14 @@ def nearest(word: str, choices: list[str]) -> str:
     """``, did you mean x?`` or nothing."""
     close = difflib.get_close_matches(word, choices, n=1)
     return f", did you mean {close[0]}?" if close else ""
+
+
+def _where(error: yaml.YAMLError) -> str:
+    """What YAML stumbled over, in a line: its own words take five."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return str(error).splitlines()[0]
 
 
 def _duplicates(node: Any) -> Any:

@@ -48,11 +48,11 @@ def run(
     operations = load_operations(paths.operations)
     retraining.check(operations, paths)
     refuse_a_day_to_come(day, clock())
-    ledger = ledger or Ledger(paths, operations)
+    ledger, store = ledger or Ledger(paths, operations), Store(paths)
     try:
         with ledger.storage.locked(f"run-{PIPELINE}-{day}", wait=False):
             run = Run(ledger, day, paths, clock, report)
-            return _everything(Job(run, day, clock(), paths, operations, Store(paths), examined))
+            return _everything(Job(run, day, clock(), paths, operations, store, examined))
     except Held as held:
         who = _holder(ledger, day) or held.holder
         raise ProjectError(

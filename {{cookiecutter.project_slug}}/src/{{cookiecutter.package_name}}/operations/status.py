@@ -87,7 +87,7 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
     told = [day for day in told[:-1] if known and day.date >= known[0]] + [last]
     before = [day for day in told[:-1] if (wanted - day.date).days < WEEKS]
     due = now >= deadline(wanted, operations.daily)
-    promoted = _promoted(paths, operations)
+    promoted, ever = _promoted(paths, operations)
     fine = last.fine and not (last.state == "running" and due and not last.complete)
     return Status(
         day=last,
@@ -96,9 +96,9 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
         said=_said(last, operations, known),
         fine=fine,
         promoted=promoted,
-        actions=_actions(last, operations, promoted["version"] if isinstance(promoted, dict) else "")
+        actions=_actions(last, operations, promoted["version"] if isinstance(promoted, dict) else "", ever)
         + [_of_record(day) for day in before if day.problem],
-        others=_others(before),
+        others=_others(before) + _challengers(told, ever),
     )
 
 
@@ -137,16 +137,18 @@ def _count(day: Day, tier: Tier) -> int:
     return sum(check.tier == tier for check in day.attempt.checks) if day.attempt else 0
 
 
-def _actions(day: Day, operations: OperationsConfig, champion: str) -> list[Action]:
+def _actions(day: Day, operations: OperationsConfig, champion: str, ever: set[str]) -> list[Action]:
+    made = day.step("retrain", lambda step: "version" in step.facts)
+    settled = made is not None and made.facts["version"] in ever
     said = [(check.tier, check.code, check.said) for check in day.attempt.checks] if day.attempt else []
     urgent = [item for item in said if item[0] in ("page", "ticket") or item[1] == "SCORE001"]
+    urgent = [item for item in urgent if not (settled and item[1] == "TRAIN003")]
     if day.state == "killed":
         urgent.insert(0, ("page", "RUN001", "the run was killed"))
     elif day.state == "not run":
         urgent.insert(0, ("page", "RUN003", "nothing ran: is the schedule on?"))
     elif day.state == "late" and not any(tier == "page" for tier, _, _ in urgent):
         urgent.insert(0, ("page", "FRESH002", "it was not there when it was asked for last, and the deadline is past"))
-    made = day.step("retrain", lambda step: "version" in step.facts)
     words = {
         "day": day.date,
         "version": champion or day.version or "VERSION",
@@ -186,12 +188,29 @@ def _others(before: list[Day]) -> list[str]:
     return said
 
 
-def _promoted(paths: Paths, operations: OperationsConfig) -> dict[str, Any] | str:
+def _challengers(told: list[Day], ever: set[str]) -> list[str]:
+    """The newest version that an earlier day trained, where it still waits for a person."""
+    for day in reversed(told):
+        made = day.step("retrain", lambda step: "version" in step.facts)
+        if made is not None:
+            waits = any(check.code == "TRAIN003" for check in made.checks) and made.facts["version"] not in ever
+            if not waits or day is told[-1]:  # the day's own is among its actions
+                return []
+            version = made.facts["version"]
+            return [
+                f"{day.date} trained {version}, and the gate passed it; it waits for a person: ml promote {version}"
+            ]
+    return []
+
+
+def _promoted(paths: Paths, operations: OperationsConfig) -> tuple[dict[str, Any] | str, set[str]]:
+    """The last move of the champion, or why there is none to tell; and every version that ever was."""
     try:
         moves = Pointer(paths, operations, timeout=PATIENCE).moves(operations.model)
     except ProjectError as error:
-        return error.message
-    return moves[-1] | {"version": f"{operations.model}/{moves[-1]['version']}"} if moves else "nothing yet"
+        return error.message, set()
+    named = [move | {"version": f"{operations.model}/{move['version']}"} for move in moves]
+    return named[-1] if named else "nothing yet", {move["version"] for move in named}
 
 
 def as_dict(status: Status) -> dict[str, Any]:
