@@ -1,17 +1,18 @@
-"""One daily run in a process of its own: its CPU and its peak of memory. The library of a champion is warm before.
+"""Daily runs in a process of their own whose imports an earlier day pays for. Prints one JSON object.
 
-`python whole.py PACKAGE ROOT DAY [before=DAY]` runs the day in the project at ROOT, after another that pays for the
-imports. Prints one JSON object.
+`python whole.py PACKAGE ROOT DAY…`: CPU seconds of each day's run after the first, the peak of memory so far
+with imports, and the CPU seconds of the useful work alone.
 """
 
-import importlib
 import json
-import os
 import resource
 import sys
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from useful import Useful
 
 
 def cpu() -> float:
@@ -25,26 +26,32 @@ def megabytes() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def run(package: str, root: Path, day: date) -> Any:
-    """The day's run, in the morning after. Every step must end well."""
-    daily = importlib.import_module(f"{package}.operations.daily")
-    paths = importlib.import_module(f"{package}.paths").Paths(root)
+def run(package: str, root: Path, day: date) -> dict[str, Any]:
+    """The day's run, in the morning after. Every step must end well. Returns its rows by step."""
     morning = datetime(day.year, day.month, day.day, 6, tzinfo=UTC) + timedelta(days=1)
-    attempt = daily.run(day, paths, clock=lambda: morning)
+    paths = import_module(f"{package}.paths").Paths(root)
+    attempt = import_module(f"{package}.operations.daily").run(day, paths, clock=lambda: morning)
     said = {step.name: (step.outcome, step.said) for step in attempt.steps}
     assert all(outcome in ("ok", "not due") for outcome, _ in said.values()), said
-    return attempt
+    return {step.name: step.rows_in for step in attempt.steps}
 
 
 def main() -> None:
-    package, root, day, *options = sys.argv[1:]
-    os.chdir(root)
-    for option in options:
-        run(package, Path(root), date.fromisoformat(option.removeprefix("before=")))
-    before = cpu()
-    attempt = run(package, Path(root), date.fromisoformat(day))
-    said = {"cpu": cpu() - before, "megabytes": megabytes()}
-    json.dump(said | {"rows": {step.name: step.rows_in for step in attempt.steps}}, sys.stdout)
+    package, root = sys.argv[1], Path(sys.argv[2])
+    warm, *days = map(date.fromisoformat, sys.argv[3:])
+    useful = Useful(package, root)
+    run(package, root, warm)
+    useful(warm)
+    said: dict[str, Any] = {"whole": [], "useful": [], "megabytes": [], "rows": []}
+    for day in days:
+        before = cpu()
+        said["rows"].append(run(package, root, day))
+        said["whole"].append(cpu() - before)
+        said["megabytes"].append(megabytes())
+        before = cpu()
+        useful(day)
+        said["useful"].append(cpu() - before)
+    json.dump(said, sys.stdout)
 
 
 if __name__ == "__main__":
