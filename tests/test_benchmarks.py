@@ -1,4 +1,4 @@
-"""The benchmark of the gate, in a minute: what the page promises holds, and a broken promise is said."""
+"""The benchmarks of the gate and the daily run, made small: what the page promises holds, or it is said."""
 
 import copy
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import page
 import pytest
 from conftest import ROOT
+from daily import run as daily
 from gate import run
 
 METRICS = list(run.NAMES)
@@ -53,6 +54,43 @@ def test_the_section_has_a_table_for_every_metric(measured: dict[str, Any]):
     assert "scikit-learn" in text and "Again: `make bench-gate`." in text
 
 
+@pytest.fixture(scope="module")
+def day() -> dict[str, Any]:
+    return page.measure(Path(daily.__file__).with_name("measure.py"), "--quick")
+
+
+@pytest.mark.slow
+def test_a_check_costs_little_beside_the_others(day: dict[str, Any]):
+    for seen in day["checks"].values():
+        ratios = seen["ratios"]
+        assert min(ratios["rows in hand"], ratios["streamed"]) > 1
+        assert max(ratios["rows in hand"], ratios["streamed"]) < min(ratios["dataframely"], ratios["pandera"])
+
+
+@pytest.mark.slow
+def test_a_bigger_day_costs_no_more_a_row(day: dict[str, Any]):
+    sizes = [seen["rows"] for seen in day["days"]]
+    assert sizes == sorted(sizes) and len(sizes) == 3
+    assert all(seen["useful"] < seen["whole"] for seen in day["days"])
+    assert day["days"][-1]["whole"] / day["days"][-2]["whole"] < sizes[-1] / sizes[-2]
+    assert [line for line in daily.broken(day) if not line.startswith("check")] == []
+    text = daily.section(day)
+    assert text.count("\n| ") == 2 + 2 + 2 + 4 and "Again: `make bench-daily`." in text
+
+
+@pytest.mark.slow
+def test_a_broken_promise_of_the_daily_run_is_said(day: dict[str, Any]):
+    worse = copy.deepcopy(day)
+    for seen in worse["checks"].values():
+        seen["ratios"] |= {"rows in hand": 1.9, "streamed": 1.9}
+    assert daily.broken(worse) == []
+    worse["checks"]["every bit"]["ratios"]["streamed"] = 2.1
+    worse["shuffled"]["megabytes"] = 1_501.0
+    worse["exponents"]["last"] = 1.06
+    said = [line.split(":")[0] for line in daily.broken(worse)]
+    assert said == ["check streamed, every bit", "memory, shuffled", "growth, last"]
+
+
 def test_a_section_replaces_its_predecessor_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(page, "PAGE", tmp_path / "benchmarks.md")
     page.put("one", "first\n")
@@ -65,5 +103,5 @@ def test_a_section_replaces_its_predecessor_and_no_other(tmp_path: Path, monkeyp
 
 def test_the_page_has_the_sections_that_make_writes():
     text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    for name in ("one row", "gate"):
+    for name in ("one row", "gate", "daily"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- /{name} -->") == 1

@@ -1,7 +1,7 @@
 """Deliveries of any size, drawn from the sample's, written row group by row group in a process of their own.
 
-`python days.py PACKAGE FILE TABLE DAY ROWS [of=DAY] [shuffled] [precise]`: keys are those of DAY's parcels, or
-of the parcels of another day whose labels they are. Rows stand in order of time and key unless they are
+`python days.py PACKAGE FILE TABLE DAY ROWS [of=DAY] [shuffled] [precise]`: keys are those of DAY's parcels,
+or of the parcels of another day whose labels they are. Rows stand in order of time and key unless they are
 shuffled. The sample rounds its measurements, as scales do; precise ones carry every bit.
 """
 

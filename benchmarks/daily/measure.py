@@ -1,6 +1,7 @@
 """The daily run at every size, and the check beside a bare read.
 
-Runs in a generated project's environment, with the champion of a small window of the sample. Prints one JSON object.
+Runs in a generated project's environment, with the champion of a small window of the sample. Prints one JSON
+object.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Bench:
         }
         return {name: values[0] for name, values in said.items()} | {"rows": rows}
 
-    def checks(self, rows: int, *options: str) -> dict[str, Any]:
+    def checks(self, rows: int, rounds: int, *options: str) -> dict[str, Any]:
         """CPU seconds of reading a partition, and of reading and checking it."""
         scratch = self.root / "bench"
         delivered = self.deliver(scratch, "parcels", BIG, rows, *options)
@@ -106,11 +107,11 @@ class Bench:
             importlib.import_module(name) for name in ("polars", f"{self.package}.data.streams")
         )
         streams.save(polars.scan_parquet(delivered), path)
-        here = self.script("checks.py", path, BIG, ROUNDS)
+        here = self.script("checks.py", path, BIG, rounds)
         command = [os.environ.get("UV", "uv"), "run", "--quiet", "--no-project", "--python", sys.executable]
         for package in (*PANDERA, f"polars=={version('polars')}"):
             command += ["--with", package]
-        command += ["python", str(HERE / "checks.py"), "-", str(path), f"{BIG}", f"{ROUNDS}"]
+        command += ["python", str(HERE / "checks.py"), "-", str(path), f"{BIG}", f"{rounds}"]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         there = json.loads(done.stdout)
         ratios = {name: here[name] / here["read"] for name in ("rows in hand", "streamed", "dataframely")}
@@ -134,15 +135,15 @@ def main() -> None:
     quick = "--quick" in sys.argv[2:]
     bench = Bench(sys.argv[1], Path.cwd())
     bench.champion()
-    rows = QUICK_CHECKED if quick else CHECKED
-    checks = {"as the sample": bench.checks(rows), "every bit": bench.checks(rows, "precise")}
+    rows, rounds = (QUICK_CHECKED, 3) if quick else (CHECKED, ROUNDS)
+    checks = {"as the sample": bench.checks(rows, rounds), "every bit": bench.checks(rows, rounds, "precise")}
     sizes = QUICK_SIZES if quick else SIZES
     days = [bench.sample_days(3 if quick else 15), *(bench.big_day(size) for size in sizes)]
     cpu = importlib.import_module(f"{bench.package}.training.provenance").cpu()
     said = {
         "checks": checks,
         "checked": rows,
-        "rounds": ROUNDS,
+        "rounds": rounds,
         "days": days,
         "shuffled": bench.big_day(sizes[-1], "shuffled"),
         "exponents": exponents(days[1:]),

@@ -72,20 +72,20 @@ def days_table(measured: dict[str, Any]) -> str:
 def section(measured: dict[str, Any]) -> str:
     growth, sizes = measured["exponents"], [day["rows"] for day in measured["days"]]
     about = prose(f"""CPU of reading a partition of {measured["checked"]:,} rows and 9 columns and holding it
-        against the contract, by that of `pl.read_parquet` alone, which gives all columns. *Rows in hand*: read,
-        then checked. *Streamed*: checked while it is read, and no row kept. Ours has every rule of the contract:
-        types, bounds, levels, unique key, the day, quantiles, unseen levels. dataframely's own `filter` and
-        pandera have types, bounds, levels and key. Medians of {measured["rounds"]} interleaved rounds; pandera
-        in an environment of its own, by its own reading. Promised: {CHECK:.0f} x.""")
-    whole = prose("""`ml run` of a day: ingest as many parcels and as many deliveries, score, join as many labels
-        with as many predictions, record. Imports are paid for before; the memory has them. *Useful work*:
-        read, check, features and prediction alone, in the same process, the model already open. Rows in order
-        of time and key stream from file to file; shuffled ones are sorted.""")
+        against the contract, by that of `pl.read_parquet` alone, which gives all columns. *Rows in hand*:
+        read, then checked. *Streamed*: checked while it is read, and no row kept. Ours has every rule of the
+        contract: types, bounds, levels, unique key, the day, quantiles, unseen levels. dataframely's own
+        `filter` and pandera have types, bounds, levels and key. Medians of {measured["rounds"]} interleaved
+        rounds; pandera in an environment of its own, by its own reading. Promised: {CHECK:.0f} x.""")
+    whole = prose("""`ml run` of a day: ingest as many parcels and as many deliveries, score, join as many
+        labels with as many predictions, record. Imports are paid for before; the memory has them. *Useful
+        work*: read, check, features and prediction alone, in the same process, the model already open. Rows
+        in order of time and key stream from file to file; shuffled ones are sorted.""")
     grows = prose(f"""CPU grows with rows to the power of {growth["all"]:.2f} from {sizes[1]:,} to
         {sizes[-1]:,}, and of {growth["last"]:.2f} over the last tenfold; promised is {EXPONENT}, and
-        {MEGABYTES:,} MB. A run of the sample's own size is mostly what every run pays once: opening the champion
-        and replaying its proof, hashing and writing three partitions, joining the labels of a matured day, and
-        a record after each step.""")
+        {MEGABYTES:,} MB. A run of the sample's own size is mostly what every run pays once: opening the
+        champion and replaying its proof, hashing and writing three partitions, joining the labels of a
+        matured day, and a record after each step.""")
     how = prose(f"""One thread, {measured["cpu"]}. {page.versions(measured)}. Again: `make bench-daily`.""")
     parts = ["## The daily run", about, checks_table(measured), whole, days_table(measured), grows, how]
     return "\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""What a daily run is for: read what was delivered, hold it against the contract, compute features, predict."""
+"""What a daily run is for: read what was delivered, hold it against the contract, compute, predict."""
 
 import importlib
 import os
@@ -10,7 +10,7 @@ AT_ONCE = 100_000
 
 
 class Useful:
-    """That and nothing else: nothing is hashed or written, no proof replayed, no label joined, no record kept."""
+    """That alone: nothing is hashed or written, no proof replayed, no label joined, no record kept."""
 
     def __init__(self, package: str, root: Path) -> None:
         def ours(module: str) -> Any:

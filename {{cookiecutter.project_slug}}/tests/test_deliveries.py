@@ -13,9 +13,9 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from {{cookiecutter.package_name}} import contract, sample_upstream
+from {{cookiecutter.package_name}} import contract, sample_upstream, source
 from {{cookiecutter.package_name}}.contract import CONTRACT, Deliveries, Parcels
-from {{cookiecutter.package_name}}.data import delivery, streams
+from {{cookiecutter.package_name}}.data import delivery, ingest, streams
 from {{cookiecutter.package_name}}.data.delivery import Delivery
 from {{cookiecutter.package_name}}.data.validation import Checked, check
 from {{cookiecutter.package_name}}.data.violations import ContractViolated
@@ -77,7 +77,7 @@ def test_whatever_reading_raises_says_that_the_file_is_broken(
     def read(_: str, path: Path) -> pl.LazyFrame:
         raise panics("page 3 is torn")
 
-    monkeypatch.setattr(delivery, "read", read)
+    monkeypatch.setattr(source, "read", read)
     ran = with_day.ml(*INGEST)
     assert ran.code == 3
     assert "readable: expected a complete file, observed " in ran.err
@@ -260,13 +260,12 @@ def test_times_that_no_calendar_has_are_refused_in_words() -> None:
 
 def test_a_stale_delivery_of_a_table_without_time_says_so(timeless: Project) -> None:
     from {{cookiecutter.package_name}}.config import load_operations
-    from {{cookiecutter.package_name}}.data.ingest import ingest
 
     other = DAY + timedelta(days=1)
     timeless.drop("parcels", other, PARCELS)
     operations = load_operations(timeless.paths.operations)
     with pytest.raises(ContractViolated) as refused:
-        ingest(
+        ingest.ingest(
             contract.CONTRACT.rows, other, contract.CONTRACT, operations, timeless.paths,
             datetime(2026, 7, 1, tzinfo=UTC),
         )  # fmt: skip
