@@ -75,8 +75,9 @@ def section(measured: dict[str, Any]) -> str:
         against the contract, by that of `pl.read_parquet` alone, which gives all columns. *Rows in hand*:
         read, then checked. *Streamed*: checked while it is read, and no row kept. Ours has every rule of the
         contract: types, bounds, levels, unique key, the day, quantiles, unseen levels. dataframely's own
-        `filter` and pandera have types, bounds, levels and key. Each after a bare read that is
-        not counted; medians of {measured["rounds"]} interleaved rounds; pandera in an environment of its own, by its own reading. Promised: {CHECK:.0f} x.""")
+        `filter` and pandera have types, bounds, levels and key. Each after a bare read that is not counted;
+        medians of {measured["rounds"]} interleaved rounds; pandera in an environment of its own, by its own
+        reading. Promised: {CHECK:.0f} x.""")
     whole = prose("""`ml run` of a day: ingest as many parcels and as many deliveries, score, join as many
         labels with as many predictions, record. Imports are paid for before; the memory has them. *Useful
         work*: read, check, features and prediction alone, in the same process, the model already open. Rows
