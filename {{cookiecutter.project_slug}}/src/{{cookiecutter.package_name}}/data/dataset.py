@@ -164,7 +164,7 @@ def _refuse_gaps(store: Store, wanted: list[tuple[Table, date]]) -> None:
         )
         raise ProjectError(
             f"{len(missing)} partitions of the window are missing: {shown}",
-            hint=f"ml ingest --from {missing[0][0]} --to {missing[-1][0]}; or name an earlier last day by --date",
+            hint=f"ml ingest --from {missing[0][0]} --to {missing[-1][0]}",
             exit=Exit.UNAVAILABLE,
         )
 
