@@ -27,7 +27,7 @@ said["rows"][3]["prediction"] += 0.5
 proof.write_text(json.dumps(said))
 facts["files"][artefact.PROOF] = artefact.sha256(proof)
 facts["config"]["seed"] = 8
-registry.remember(version, "facts", json.dumps(facts))
+registry.remember(version, "facts", facts)
 """
 """Someone rewrites history: a prediction, the seed, and the hash that would have given the first one away."""
 

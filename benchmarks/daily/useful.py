@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ AT_ONCE = 100_000
 
 
 class Useful:
-    """That alone: nothing is hashed or written, no proof replayed, no label joined, no record kept."""
+    """That alone: nothing is hashed or written, no label joined, no record kept, the model open already."""
 
     def __init__(self, package: str, root: Path) -> None:
         def ours(module: str) -> Any:
@@ -21,9 +21,20 @@ class Useful:
         self.read, self.from_frame = ours("source").read, ours("model.batch").from_frame
         paths = ours("paths").Paths(root)
         operations = ours("config").load_operations(paths.operations)
+        self.paths, self.operations, self.store = paths, operations, ours("data.store").Store(paths)
+        self.scoring, self.realised = ours("operations.score"), ours("operations.realised").realised
         self.upstream = root / operations.source.path
-        scoring = ours("operations.score")
-        self.model = scoring.opened(scoring.champion(paths, operations), paths, operations)
+        self.open()
+
+    def open(self) -> None:
+        """The champion, from disk, its proof replayed."""
+        version = self.scoring.champion(self.paths, self.operations)
+        self.model = self.scoring.opened(version, self.paths, self.operations)
+
+    def judge(self, day: date) -> None:
+        """Join the labels that are complete with ``day`` with their predictions."""
+        due = day - timedelta(days=self.contract.labels_complete_after)
+        self.realised(due, self.operations, self.store, self.model)
 
     def __call__(self, day: date) -> None:
         for name, table in self.contract.tables.items():

@@ -1,7 +1,8 @@
 """Daily runs in a process of their own whose imports an earlier day pays for. Prints one JSON object.
 
 `python whole.py PACKAGE ROOT DAY…`: CPU seconds of each day's run after the first, the peak of memory so far
-with imports, and the CPU seconds of the useful work alone.
+with imports, and the CPU seconds of the useful work alone, and of that with the champion opened and the matured
+labels joined.
 """
 
 import json
@@ -42,7 +43,7 @@ def main() -> None:
     useful = Useful(package, root)
     run(package, root, warm)
     useful(warm)
-    said: dict[str, Any] = {"whole": [], "useful": [], "megabytes": [], "rows": []}
+    said: dict[str, Any] = {"whole": [], "useful": [], "opened": [], "megabytes": [], "rows": []}
     for day in days:
         before = cpu()
         said["rows"].append(run(package, root, day))
@@ -51,6 +52,9 @@ def main() -> None:
         before = cpu()
         useful(day)
         said["useful"].append(cpu() - before)
+        useful.open()
+        useful.judge(day)
+        said["opened"].append(cpu() - before)
     json.dump(said, sys.stdout)
 
 

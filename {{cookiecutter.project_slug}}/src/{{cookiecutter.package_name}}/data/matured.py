@@ -15,7 +15,6 @@ from .store import Store
 from .streams import AT_ONCE
 
 TRUTH, PREDICTED = "truth", "predicted"
-CAME = "label that came"
 
 
 def matured(
@@ -79,12 +78,10 @@ def _parts(rows: pl.LazyFrame, joins: list[list[str]]) -> list[pl.Expr]:
 
 
 def _labelled(rows: pl.DataFrame, came: Sequence[pl.LazyFrame], key: list[str], labels: list[str]) -> pl.DataFrame:
-    """``rows`` with their labels, of each key the one that came last. One join a day of labels, on its unique key."""
-    frame = rows.with_columns(pl.lit(None).alias(name) for name in labels)
-    for delivered in came:
-        new = delivered.select(*key, pl.struct(labels).alias(CAME)).collect(engine="streaming")
-        frame = frame.join(new, on=key, how="left", maintain_order="left")
-        latest = [pl.when(pl.col(CAME).is_null()).then(name).otherwise(pl.col(CAME).struct[name]) for name in labels]
-        frame = frame.with_columns(expression.alias(name) for expression, name in zip(latest, labels, strict=True))
-        frame = frame.drop(CAME)
-    return frame
+    """``rows`` with their labels, of each key the one that came last."""
+    if not came:
+        return rows.with_columns(pl.lit(None).alias(name) for name in labels)
+    wanted = rows.lazy().select(key)
+    delivered = pl.collect_all([some.join(wanted, on=key, how="semi") for some in came], engine="streaming")
+    latest = pl.concat(delivered).unique(key, keep="last", maintain_order=True)
+    return rows.join(latest, on=key, how="left", maintain_order="left")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
+from math import isfinite
 
 import dataframely as dy
 import numpy as np
@@ -16,6 +17,7 @@ from ..spec import Column, Table
 from .streams import collected
 
 PRIMARY_KEY = "primary_key"
+BOUNDS = ("min", "min_exclusive", "max", "max_exclusive")
 FEW = 8
 """Up to so many levels, comparing with each costs a third of looking all of them up: 8 ms against 20 a million rows."""
 
@@ -81,6 +83,7 @@ def count(rows: pl.LazyFrame, table: Table, columns: Mapping[str, Column], day: 
     key = table.schema.primary_key()
     rules = row_rules(table.schema)
     rules.pop(PRIMARY_KEY, None)
+    implied = {name: rules.pop(name) for name in _implied(columns) if name in rules}
     of_rows = [name for name in rules if "|" not in name]
     asked: dict[tuple[str, ...], pl.Expr] = {}
     asked |= {("rule", name): (~rule).sum() for name, rule in rules.items() if name not in of_rows}
@@ -110,6 +113,10 @@ def count(rows: pl.LazyFrame, table: Table, columns: Mapping[str, Column], day: 
         suspects = hashed.is_in(repeated.implode())
         keys = judged(rows.filter(suspects), table.schema, [PRIMARY_KEY])
         seen["rule", PRIMARY_KEY] = collected(keys.select((~pl.col(PRIMARY_KEY)).sum())).to_series()
+
+    if doubted := [name for name in implied if any(_breaks(seen, name.split("|")[0], side) for side in BOUNDS)]:
+        row = collected(source.select((~implied[name]).sum().alias(name) for name in doubted))
+        seen |= {("rule", name): row[name] for name in doubted}
 
     def found(*question: str) -> int:
         return int(seen[question].item()) if question in seen else 0
@@ -148,6 +155,23 @@ def _asked_of(name: str, column: Column) -> dict[tuple[str, ...], pl.Expr]:
         if high is not None:
             asked["upto", name, f"{q}"] = (pl.col(name) <= high).sum()
     return asked
+
+
+def _implied(columns: Mapping[str, Column]) -> list[str]:
+    """Rules that cannot be broken while a column's bounds are kept: infinities lie outside them, and NaN, which polars
+    puts above every number. Not asking them spares a check a tenth."""
+    bounded = [
+        name
+        for name, column in columns.items()
+        if any(bound is not None and isfinite(bound) for bound in (column.minimum, column.above))
+        and any(bound is not None and isfinite(bound) for bound in (column.maximum, column.below))
+    ]
+    return [f"{name}|{rule}" for name in bounded for rule in ("inf", "nan")]
+
+
+def _breaks(seen: Mapping[tuple[str, ...], pl.Series], name: str, bound: str) -> bool:
+    question = ("rule", f"{name}|{bound}")
+    return question in seen and bool(seen[question].item())
 
 
 def _outside(name: str) -> str:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from .request import RequestRefused
+from .threads import limited
 from .version import ModelVersion
 
 RELATIVE = 1e-9
@@ -98,7 +98,7 @@ def replay(version: ModelVersion, proof: Proof, *, one_by_one: bool = True) -> V
     largest = 0.0
     try:
         # a few rows at a time, a second thread only spins: it tripled the CPU time of a replay on a busy machine
-        with threadpool_limits(limits=1):
+        with limited(1):
             single = [version.answer(body) for body in bodies] if one_by_one else []
             batch = version.answer(b"[" + b",".join(bodies) + b"]")
     except RequestRefused as refused:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from ..config import OperationsConfig
 from ..contract import CONTRACT
@@ -20,6 +19,7 @@ from ..errors import Exit, ProjectError
 from ..model import artefact
 from ..model.batch import from_frame
 from ..model.id import VersionId
+from ..model.threads import limited
 from ..model.version import ModelVersion
 from ..paths import Paths
 from ..serving import worker
@@ -73,7 +73,7 @@ def score(day: date, version: VersionId, loaded: ModelVersion, store: Store) -> 
     with store.file(table.name, day) as path:
         _refuse_what_it_cannot_read(path, loaded, version)
         threads = 1 if partition and partition.rows < SMALL else None
-        with threadpool_limits(limits=threads):
+        with limited(threads):
             parts = [_scored(frame, keys, loaded, version) for frame in _batches(path, loaded, keys)]
     name = f"{PREDICTIONS}{version.model}"
     before = store.manifest(name, day)
