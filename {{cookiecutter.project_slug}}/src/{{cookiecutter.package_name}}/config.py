@@ -122,6 +122,23 @@ class RetrainingConfig(Strict):
     promotion: Literal["automatic", "by_person"] = "by_person"
 
 
+class PredictionLogConfig(Strict):
+    """What is kept of each prediction, in ``requests/`` of the data."""
+
+    enabled: bool = True
+    sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of requests that are kept; which ones follows from the request's ID."""
+    redact: list[str] = Field(default_factory=list)
+    """Columns whose values are never written: personal data."""
+
+
+class CanaryConfig(Strict):
+    """What `ml canary VERSION` does unless its options say otherwise."""
+
+    share: Annotated[float, Field(gt=0, le=100)] = 10
+    """Percent of the requests that the new version answers."""
+
+
 class ServingConfig(Strict):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -130,6 +147,20 @@ class ServingConfig(Strict):
     max_body_kb: Annotated[int, Field(ge=1)] = 1024
     keep_versions: Annotated[int, Field(ge=1, le=100)] = 4
     """Versions held in memory besides the champion; the least recently used leaves first."""
+    batch_wait_ms: Annotated[float, Field(ge=0, le=100)] = 1.0
+    """How long a request waits at most for others that are arriving, to be answered with them; alone it never waits."""
+    max_waiting: Annotated[int, Field(ge=1)] = 512
+    """Requests in the server at once; the next is answered 503 with Retry-After."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
+    """From a request's first byte to its answer."""
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    """Of one API key, or of one address where there are none; unlimited unless given."""
+    docs: bool = True
+    """The page at ``/`` and the API's description."""
+    on_failure: Literal["refuse", "last_good", "baseline"] = "refuse"
+    """When the champion gives no prediction: 503, the champion before, or the naive model; the answer says which."""
+    log: PredictionLogConfig = PredictionLogConfig()
+    canary: CanaryConfig = CanaryConfig()
 
 
 class OperationsConfig(Strict):
