@@ -60,6 +60,11 @@ class Pointer:
         said = self._get(f"registered-models/get?name={quote(name)}")
         return read_moves(_tags(said["registered_model"])) if said else []
 
+    def traffic(self, model: str):
+        from .traffic import Traffic
+
+        return Traffic()
+
     def facts(self, version: VersionId) -> dict[str, Any] | None:
         """What the registry recorded of a version, None for one that does not exist."""
         name = self._operations.registered(version.model)
