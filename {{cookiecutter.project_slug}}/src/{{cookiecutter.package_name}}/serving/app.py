@@ -32,7 +32,9 @@ DRAIN = 5.0
 """Seconds that the prediction log has at the end to write what it still holds."""
 
 
-def create_app(shelf: Shelf, paths: Paths, operations: OperationsConfig, *, follow: bool = True) -> Front:
+def create_app(
+    shelf: Shelf, paths: Paths, operations: OperationsConfig, keys: Keys | None = None, *, follow: bool = True
+) -> Front:
     """The application around ``shelf``; ``operations.model`` is what a bare version number in a path means.
 
     ``follow=False`` leaves the champion alone, for tests that move it by hand.
@@ -106,7 +108,7 @@ def create_app(shelf: Shelf, paths: Paths, operations: OperationsConfig, *, foll
         metrics.registry_up.set(shelf.registry == "answers")
         return Response(metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    return Front(app, predictor, config, metrics, Keys(paths.serving / "keys.json"))
+    return Front(app, predictor, config, metrics, keys or Keys.of(paths))
 
 
 async def _follow(shelf: Shelf, seconds: float) -> None:
