@@ -19,7 +19,11 @@ from ..model.id import VersionId
 from ..model.version import ModelVersion
 from ..paths import Paths
 from . import worker
+<<<<<<< HEAD
 from .metrics import Metrics
+=======
+from .outside import Outside
+>>>>>>> h3
 from .pointer import Pointer
 from .traffic import Traffic
 
@@ -37,7 +41,9 @@ class Shelf:
         self._paths = paths
         self._operations = operations
         self._pinned = pinned
-        self._pointer = Pointer(paths, operations)
+        # asked every two seconds: the next question is the next try
+        self._pointer = Pointer(paths, operations, attempts=1)
+        self._fetching = Outside("the store of versions", seconds=worker.TIMEOUT, attempts=1, failures=2, rest=PATIENCE)
         self._loaded: OrderedDict[VersionId, ModelVersion] = OrderedDict()
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -199,7 +205,7 @@ class Shelf:
                 if facts is None:
                     raise ProjectError(f"the registry does not know {version}", exit=Exit.UNAVAILABLE)
                 if not artefact.is_placed(place, facts):
-                    worker.fetch(version, self._paths)
+                    self._fetching.call(lambda _: worker.fetch(version, self._paths))
             except ProjectError as error:
                 if error.exit is not Exit.UNAVAILABLE or not (place / artefact.FACTS).exists():
                     raise
