@@ -19,11 +19,8 @@ from ..model.id import VersionId
 from ..model.version import ModelVersion
 from ..paths import Paths
 from . import worker
-<<<<<<< HEAD
 from .metrics import Metrics
-=======
 from .outside import Outside
->>>>>>> h3
 from .pointer import Pointer
 from .traffic import Traffic
 
