@@ -1,6 +1,6 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
-from . import daily, data, gate, models, provenance, ready, server, status, template, training  # their verbs
+from . import daily, data, gate, keys, models, provenance, ready, server, status, template, training  # their verbs
 from .root import app, main
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "daily",
     "data",
     "gate",
+    "keys",
     "main",
     "models",
     "provenance",
