@@ -32,6 +32,11 @@ class Paths:
         return self.root / "var" / "serving"
 
     @property
+    def journal(self) -> Path:
+        """Spools of the prediction log: what was answered here and has not reached the data storage yet."""
+        return self.serving / "journal"
+
+    @property
     def locks(self) -> Path:
         return self.root / "var" / "locks"
 

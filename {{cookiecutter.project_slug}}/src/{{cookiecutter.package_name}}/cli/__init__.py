@@ -1,6 +1,6 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
-from . import daily, data, gate, models, provenance, ready, server, status, template, training  # their verbs
+from . import daily, data, gate, models, provenance, ready, requests, server, status, template, training  # the verbs
 from .root import app, main
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "models",
     "provenance",
     "ready",
+    "requests",
     "server",
     "status",
     "template",
