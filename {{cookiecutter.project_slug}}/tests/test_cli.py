@@ -97,6 +97,7 @@ EMPTY = {
     "run": (["--date", "2150-01-01"], 2, "is in the future"),
     "score": (["--date", "2026-05-31"], 1, "no version of hours was ever promoted"),
     "backfill": (["--from", "2026-05-31", "--to", "2026-05-30"], 2, "wrong way round"),
+    "requests": ([], 0, ""),
     "status": (["--date", "2026-05-31"], 1, ""),
     "reproduce": (["1"], 2, "hours has no version 1"),
     "keys": (["remove", "nobody"], 2, "no key for nobody"),

@@ -1,6 +1,7 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
-from . import daily, data, gate, keys, models, provenance, ready, server, status, template, training  # their verbs
+from . import daily, data, gate, keys, models, provenance, ready, requests  # the verbs
+from . import server, status, template, training
 from .root import app, main
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "models",
     "provenance",
     "ready",
+    "requests",
     "server",
     "status",
     "template",
