@@ -19,6 +19,7 @@ from ..paths import Paths
 from .app import create_app
 from .keys import Keys, read
 from .pointer import Pointer
+from .protocol import Impatient
 from .shelf import Shelf
 
 
@@ -73,9 +74,13 @@ def serve(
         raise ProjectError(f"there is no version {version}", hint="ml versions")
     keys = Keys.of(paths)
     shelf = Shelf(paths, operations, pinned=version)
-    app = create_app(shelf, operations.model, operations.serving)
+    app = create_app(shelf, paths, operations, keys)
     listener = bind(host, port, keys)
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10)
+    Impatient.seconds = operations.serving.timeout_seconds
+    config = uvicorn.Config(
+        app, http=Impatient, ws="none", log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=10,
+    )  # fmt: skip
     ready(f"http://{_address(host, listener.getsockname()[1])}")
     # uvicorn drains on Ctrl-C and then raises it again, for a caller that has more to stop than it
     with contextlib.suppress(KeyboardInterrupt):
