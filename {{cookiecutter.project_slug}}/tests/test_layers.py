@@ -151,8 +151,11 @@ def test_the_middle_is_told_the_date_and_never_asks() -> None:
     }
     # who plays a person at the command line, and a server, which lives in the present
     assert {path for path in asks if part_of(path) != "cli"} == {
-        "operations/demo.py", "serving/predict.py", "serving/shelf.py", "serving/outside.py"
-    }  # fmt: skip
+        "operations/demo.py",
+        "serving/outside.py",
+        "serving/predict.py",
+        "serving/shelf.py",
+    }
 
 
 def test_serving_imports_nothing_that_trains() -> None:
