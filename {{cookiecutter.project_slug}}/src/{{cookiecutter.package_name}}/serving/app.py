@@ -23,6 +23,7 @@ from .keys import Keys
 from .openapi import describe
 from .predict import Predictor
 from .shelf import Shelf
+from .traces import Traces
 
 REPORTED = (
     "version", "registered", "git_commit", "git_dirty", "dataset_sha256", "window", "contract_version", "lock_sha256",
@@ -30,6 +31,8 @@ REPORTED = (
 )  # fmt: skip
 DRAIN = 5.0
 """Seconds that the prediction log has at the end to write what it still holds."""
+LAST_SPANS = 2.0
+"""Seconds that a collector has at the end to take the last traces."""
 
 
 def create_app(
@@ -42,7 +45,8 @@ def create_app(
     config = operations.serving
     metrics = shelf.metrics
     journal = Journal(paths, operations)
-    batcher = Batcher(config.batch_wait_ms / 1000, metrics.batch)
+    traces = Traces.wanted(f"{operations.project}-{operations.model}")
+    batcher = Batcher(config.batch_wait_ms / 1000, metrics.batch, traces)
     predictor = Predictor(shelf, operations.model, config, batcher, metrics, journal)
     for name in ("kept", "dropped", "waiting"):
         metrics.of(
@@ -59,6 +63,8 @@ def create_app(
             task.cancel()
         batcher.close()
         await asyncio.to_thread(journal.close, DRAIN)
+        if traces is not None:
+            await asyncio.to_thread(traces.close, LAST_SPANS)
 
     app = FastAPI(
         title=operations.model, lifespan=lifespan, version="1", docs_url=None, redoc_url=None,
@@ -108,7 +114,7 @@ def create_app(
         metrics.registry_up.set(shelf.registry == "answers")
         return Response(metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    return Front(app, predictor, config, metrics, keys or Keys.of(paths))
+    return Front(app, predictor, config, metrics, keys or Keys.of(paths), traces)
 
 
 async def _follow(shelf: Shelf, seconds: float) -> None:

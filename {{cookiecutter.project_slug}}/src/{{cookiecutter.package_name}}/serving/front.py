@@ -23,6 +23,7 @@ from ..config import ServingConfig
 from ..log import log
 from .answers import Refused, Send, respond
 from .metrics import Metrics
+from .traces import Traces
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 BODY = "the rest of the request"
@@ -102,7 +103,16 @@ def _too_large(limit: int) -> Refused:
 class Front:
     """The application that the server runs, around ``app``, which answers everything but predictions."""
 
-    def __init__(self, app: Any, predict: Predict, config: ServingConfig, metrics: Metrics, keys: Holders) -> None:
+    def __init__(
+        self,
+        app: Any,
+        predict: Predict,
+        config: ServingConfig,
+        metrics: Metrics,
+        keys: Holders,
+        traces: Traces | None = None,
+    ) -> None:
+        self._traces = traces
         self.app, self._predict, self._config, self._metrics, self._keys = app, predict, config, metrics, keys
         self._inside = 0
         self._rate = None
@@ -129,6 +139,10 @@ class Front:
             await send(message)
 
         predicts = path == PREDICT or (path.startswith(VERSIONS) and path.endswith(PREDICT))
+        route = (PREDICT if path == PREDICT else "/versions/{version}/predict") if predicts else _route(path)
+        span = None if self._traces is None else self._traces.begin(
+            scope["method"], route, request.id, request.header(b"traceparent"), request.header(b"tracestate")
+        )  # fmt: skip
         self._inside += 1
         try:
             self._admit(request, path)
@@ -150,8 +164,9 @@ class Front:
             await respond(answer, 500, broken.body(request.id), broken.headers())
         finally:
             self._inside -= 1
-            route = (PREDICT if path == PREDICT else "/versions/{version}/predict") if predicts else _route(path)
             self._metrics.request(route, status, stopwatch() - request.begun)
+            if self._traces is not None:
+                self._traces.end(span, status)
 
     def _admit(self, request: Request, path: str) -> None:
         """Raises Refused for whom has no key, asks too often, or comes when the server has enough to do."""
