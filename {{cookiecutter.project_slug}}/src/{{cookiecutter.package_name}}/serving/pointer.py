@@ -73,11 +73,6 @@ class Pointer:
         tags = self._get(f"registered-models/get?name={quote(name)}", lambda said: _tags(said["registered_model"]))
         return read_moves(tags or {})
 
-    def traffic(self, model: str):
-        from .traffic import Traffic
-
-        return Traffic()
-
     def facts(self, version: VersionId) -> dict[str, Any] | None:
         """What the registry recorded of a version, None for one that does not exist."""
         name = self._operations.registered(version.model)
