@@ -21,7 +21,7 @@ from {{cookiecutter.package_name}}.data.store import Store
 from {{cookiecutter.package_name}}.errors import Exit, ProjectError
 from {{cookiecutter.package_name}}.model import artefact
 from {{cookiecutter.package_name}}.model.id import VersionId
-from {{cookiecutter.package_name}}.model.record import steered
+from {{cookiecutter.package_name}}.model.record import FACTS, steered
 from {{cookiecutter.package_name}}.serving.traffic import Traffic
 from {{cookiecutter.package_name}}.spec import ModelContract
 from {{cookiecutter.package_name}}.training import champion, comparison, samples, traffic
@@ -574,9 +574,22 @@ def test_rows_without_a_key_or_a_label_are_counted_and_not_judged(shadowed: Proj
     assert "200 came without their key, or it is redacted" in said["labels"]
 
 
-def test_a_log_that_is_off_and_a_version_without_a_gate_say_so(shadowed: Project) -> None:
-    shadowed.edit("operations.yaml", "  follow_seconds", "  log: {enabled: false}\n  follow_seconds")
+def test_a_log_that_is_off_compares_nothing(shadowed: Project) -> None:
+    shadowed.edit("operations.yaml", "enabled: true", "enabled: false")
     assert "the prediction log is off (serving.log.enabled)" in status(shadowed, "NOT YET", 4)["said"]
+
+
+def test_a_version_without_a_gate_has_figures_and_no_verdict(shadowed: Project) -> None:
+    registry = Registry(shadowed.paths)
+    facts = registry.facts(SECOND)
+    facts["config"]["gate"] = None
+    registry.remember(SECOND, FACTS, facts)
+    rows = truth_of(shadowed, LEARNT)
+    for role, spread, seed in (("champion", 1.0, 1), ("shadow", 3.0, 2)):
+        logged(shadowed, rows, wrong_by(rows, spread, seed), role)
+    said = status(shadowed, "NO RULE", 0)
+    assert "has no gate section: its figures decide nothing" in said["said"]
+    assert "row by row" in said["shift"] and f"{rows.height:,} rows have theirs" in said["labels"]
 
 
 # the rule

@@ -1,6 +1,19 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
-from . import canary, daily, data, gate, models, provenance, ready, server, status, template, training  # their verbs
+from . import (  # their verbs
+    canary,
+    daily,
+    data,
+    gate,
+    keys,
+    models,
+    provenance,
+    ready,
+    server,
+    status,
+    template,
+    training,
+)
 from .root import app, main
 
 __all__ = [
@@ -9,6 +22,7 @@ __all__ = [
     "daily",
     "data",
     "gate",
+    "keys",
     "main",
     "models",
     "provenance",
