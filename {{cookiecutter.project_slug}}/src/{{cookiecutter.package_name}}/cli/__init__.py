@@ -1,11 +1,12 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
-from . import daily, data, gate, keys, models, provenance, ready, requests  # the verbs
-from . import server, status, template, training
+from . import canary, daily, data, gate, keys, models, provenance, ready  # the verbs
+from . import requests, server, status, template, training
 from .root import app, main
 
 __all__ = [
     "app",
+    "canary",
     "daily",
     "data",
     "gate",
