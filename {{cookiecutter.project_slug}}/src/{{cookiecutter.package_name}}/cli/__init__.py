@@ -1,7 +1,20 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
-from . import canary, daily, data, gate, keys, models, provenance, ready  # the verbs
-from . import requests, server, status, template, training
+from . import (  # the verbs
+    canary,
+    daily,
+    data,
+    gate,
+    keys,
+    models,
+    provenance,
+    ready,
+    requests,
+    server,
+    status,
+    template,
+    training,
+)
 from .root import app, main
 
 __all__ = [

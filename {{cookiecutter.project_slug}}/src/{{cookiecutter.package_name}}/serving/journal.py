@@ -50,7 +50,7 @@ class Entry:
     version: str
     role: str
     degraded: str | None
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     values: Sequence[float]
     seconds: float
 
