@@ -270,7 +270,7 @@ def test_a_value_that_is_none_is_refused_with_its_field(attacked: Attacked, name
         members = [f"{json.dumps(key)}: [{json.dumps(value)}]" for key, value in attacked.row.items() if key != field]
         given = f"[{given}]"
     body = "{" + ", ".join([*members, f"{json.dumps(field)}: {given}"]) + "}"
-    body = {"row": body, "rows": f"[{body}]", "columns": f'{{"columns": {body}}}'}[form]
+    body = {"row": body, "rows": f"[{body}]", "columns": '{"columns": ' + body + "}"}[form]
     answer = attacked.ask("POST", "/predict", body.encode())
     assert answer.status == 422
     refused(answer, "contract")
@@ -342,7 +342,7 @@ def test_text_that_is_no_utf8_is_refused(attacked: Attacked, name: str) -> None:
     refused(answer, "contract")
 
 
-@pytest.mark.parametrize("text", [r"\u0000", r"\ud83d\ude80", "\u202e", "\ufeff", "'; DROP TABLE x; --", "{{7*7}}"])
+@pytest.mark.parametrize("text", [r"\u0000", r"\ud83d\ude80", "\u202e", "\ufeff", "'; DROP TABLE x; --", "${7*7}"])
 def test_odd_text_that_is_text_is_a_category_like_others(attacked: Attacked, text: str) -> None:
     body = attacked.body.replace(b'"north"', f'"{text}"'.encode())
     assert attacked.ask("POST", "/predict", body).status == 200
