@@ -1,6 +1,8 @@
-"""The benchmarks of the gate and the daily run, made small: what the page promises holds, or it is said."""
+"""The benchmarks, made small: what the page promises holds, or it is said."""
 
 import copy
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from conftest import ROOT
 from daily import run as daily
 from gate import run
+from serving import names
+from serving import run as serving
 
 METRICS = list(run.NAMES)
 
@@ -91,6 +95,61 @@ def test_a_broken_promise_of_the_daily_run_is_said(day: dict[str, Any]):
     assert said == ["check streamed, every bit", "memory, shuffled", "growth, last"]
 
 
+@pytest.fixture(scope="module")
+def served() -> dict[str, Any]:
+    if not (shutil.which("wrk") or shutil.which("apt-get")) or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("no wrk here, or one core")
+    return page.measure(Path(serving.__file__).with_name("measure.py"), "--quick")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("two cores")
+def test_every_server_gives_our_predictions_and_ours_more_of_them(served: dict[str, Any]):
+    assert served["missing"] == {}, "every peer runs beside today's packages"
+    assert served["apart"] <= 1e-9
+    single = served["single"]
+    everybody = {value for name, value in vars(names).items() if name.isupper()}
+    assert set(single) == everybody
+    assert single[names.RAW]["rate"] > single[names.FASTAPI]["rate"] > single[names.OURS]["rate"] / 2
+    for name in everybody - {names.RAW, names.FASTAPI, names.OURS}:
+        assert single[name]["by rate"][1] > 2, f"ours is quicker than {name}"
+        assert single[name]["cpu"] > single[names.OURS]["cpu"]
+    said = " ".join(serving.broken(served))
+    for kept in ("5xx", "refused", "memory"):
+        assert kept not in said, said
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("two cores")
+def test_a_broken_promise_of_the_server_is_said(served: dict[str, Any]):
+    best = copy.deepcopy(served)
+    best["single"][names.MLFLOW]["by rate"][1] = 60
+    best["single"][names.OWN]["by rate"][1] = 10
+    best["single"][names.FASTAPI] |= {"by rate": [0.7, 0.7, 0.7], "by p99": [2, 2, 2]}
+    best["single"][names.OURS]["rss"] = 300
+    best["thousand"]["ratios"] |= {"ours, JSON rows": 4, "ours, columns": 8}
+    best["crowd"] |= {"slowest": best["crowd"]["limit"], "statuses": {"200": 9, "503": 1, "429": 1}}
+    best["crowd"] |= {"connect": 0, "read": 0, "write": 0, "timeout": 0}
+    best["starts"][names.MLFLOW]["ratio"] = 0.5
+    assert serving.broken(best) == []
+    worse = copy.deepcopy(best)
+    worse["single"][names.MLFLOW]["by rate"][1] = 59
+    worse["single"][names.FASTAPI]["by p99"][1] = 2.1
+    del worse["single"][names.OWN]
+    del worse["thousand"]["ratios"]["ours, columns"]
+    worse["crowd"] |= {"slowest": worse["crowd"]["limit"] + 0.1, "statuses": {"500": 1, "504": 1, "503": 1}}
+    assert serving.broken(worse) == [
+        f"requests/s, by {names.MLFLOW}: 59 x of 60 x",
+        f"requests/s, by {names.OWN}: not measured",
+        f"p99, by {names.FASTAPI}: 2.10 x of 2.00 x",
+        f"rows/s of 1,000-row requests, columns, by {names.MLFLOW}: not measured",
+        "256 connections, slowest answer by the time limit: 1.02 x of 1.00 x",
+        "256 connections, 5xx other than 503: 2 of 0",
+    ]
+    text = serving.section(worse)
+    assert text.count("not measured") >= 2 and "Again: `make bench-serving`." in " ".join(text.split())
+
+
 def test_a_section_replaces_its_predecessor_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(page, "PAGE", tmp_path / "benchmarks.md")
     page.put("one", "first\n")
@@ -103,5 +162,5 @@ def test_a_section_replaces_its_predecessor_and_no_other(tmp_path: Path, monkeyp
 
 def test_the_page_has_the_sections_that_make_writes():
     text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    for name in ("one row", "gate", "daily"):
+    for name in ("one row", "gate", "daily", "serving"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- /{name} -->") == 1

@@ -21,57 +21,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import pandas_pipeline
 
 ROUNDS, ROWS = 15, 40
 """Every variant takes the same rows in every round: a slow moment of the machine hits all of them."""
 FIRST, LAST = date(2026, 4, 20), date(2026, 5, 31)
-NUMBERS = ["weight_g", "distance_km", "customer_age_days", "fragile", "promised_hours"]
-DERIVED = ["hour_of_day", "weekday", "is_weekend", "promised_speed_kmh", "root_distance", "is_new_customer"]
-CATEGORIES = ["depot", "service"]
 MODELS: dict[str, dict[str, Any]] = {
     "HistGradientBoosting, 100 trees": {},
     "linear (Ridge)": {"encode": "onehot", "impute": True, "scale": True},
 }
 
 
-def with_features(frame: pd.DataFrame) -> pd.DataFrame:
-    """The project's features, written the way a pandas project writes them."""
-    when = frame["created_at"].dt
-    return frame.assign(
-        hour_of_day=(when.hour * 3_600 + when.minute * 60 + when.second + when.microsecond / 1e6) / 3_600,
-        weekday=when.day_of_week,
-        is_weekend=when.day_of_week >= 5,
-        promised_speed_kmh=frame["distance_km"] / frame["promised_hours"],
-        root_distance=np.sqrt(frame["distance_km"]),
-        is_new_customer=frame["customer_age_days"].isna() | (frame["customer_age_days"] < 30),
-    )
-
-
-def peer_pipeline(estimator: Any, linear: bool) -> Pipeline:
-    """Pandas features, a ColumnTransformer, and a fresh copy of the same estimator."""
-    numbers: Any = Pipeline([("scale", StandardScaler()), ("impute", SimpleImputer(strategy="median"))])
-    categories: Any = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    if not linear:
-        numbers = "passthrough"
-        categories = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
-    columns = ColumnTransformer(
-        [("numbers", numbers, NUMBERS + DERIVED), ("categories", categories, CATEGORIES)]
-    )
-    return Pipeline(
-        [("features", FunctionTransformer(with_features)), ("columns", columns), ("model", clone(estimator))]
-    )
-
-
 def one_row_frame(body: bytes) -> pd.DataFrame:
     """A request as a one-row frame with the types of training."""
-    frame = pd.DataFrame([json.loads(body)])
-    frame["created_at"] = pd.to_datetime(frame["created_at"])
-    return frame.astype({"customer_age_days": "float64"})
+    return pandas_pipeline.typed(pd.DataFrame([json.loads(body)]))
 
 
 def cpu_microseconds(call: Callable[[Any], Any], rows: list[Any]) -> float:
@@ -117,7 +84,7 @@ def measure(package: str, root: Path) -> dict[str, Any]:
         model = trained.version
         frame = trained.dataset.split("train").to_pandas()
         estimator = model.pipeline.steps[-1][1]
-        peer = peer_pipeline(estimator, linear).fit(frame, frame[config.target].to_numpy())
+        peer = pandas_pipeline.pipeline(clone(estimator), linear).fit(frame, frame[config.target].to_numpy())
 
         bodies = [json.dumps(request).encode() for request in trained.proof.requests[:ROWS]]
         columns = model.contract.features

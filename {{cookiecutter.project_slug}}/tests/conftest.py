@@ -125,8 +125,9 @@ class Project:
 
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registry that the developer's shell points to is none of the tests' business."""
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+    """What the developer's shell points to is none of the tests' business."""
+    collectors = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "ML_API_KEYS_FILE", *collectors):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -57,7 +57,7 @@ def point(project: Project, version: str) -> None:
 
 def client_of(project: Project, shelf: Shelf) -> TestClient:
     operations = load_operations(project.paths.operations)
-    return TestClient(create_app(shelf, operations.model, operations.serving, follow=False))
+    return TestClient(create_app(shelf, project.paths, operations, follow=False))
 
 
 def shelf_of(project: Project) -> Shelf:
@@ -67,7 +67,7 @@ def shelf_of(project: Project) -> Shelf:
 @pytest.fixture
 def proof_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replay proofs here instead of in a process that imports scikit-learn again; test_proof.py covers the process."""
-    monkeypatch.setattr(worker, "verify", lambda version, paths: str(open_placed(version, paths)[1]))
+    monkeypatch.setattr(worker, "prove", lambda version, paths: (str(open_placed(version, paths)[1]), None))
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +279,7 @@ def test_the_champion_is_followed_and_a_version_that_fails_its_proof_is_refused(
         raise ProjectError(f"version {version} refused: proof failed", exit=1)  # type: ignore[arg-type]
 
     with monkeypatch.context() as broken:
-        broken.setattr(worker, "verify", fails)
+        broken.setattr(worker, "prove", fails)
         assert shelf.follow() is False
     assert client.get("/ready").json()["model_version"] == "hours/1"
     assert "proof failed" in client.get("/version").json()["refused"]["hours/2"]

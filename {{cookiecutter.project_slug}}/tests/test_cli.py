@@ -100,6 +100,7 @@ EMPTY = {
     "requests": ([], 0, ""),
     "status": (["--date", "2026-05-31"], 1, ""),
     "reproduce": (["1"], 2, "hours has no version 1"),
+    "keys": (["remove", "nobody"], 2, "no key for nobody"),
     "card": (["1"], 2, "hours has no version 1"),
     "serve": (["--version", "1"], 2, "there is no version hours/1"),
     "ingest": (["--date", "2199-12-31"], 4, ""),

@@ -64,7 +64,7 @@ def test_a_row_means_the_same_in_the_dataset_and_over_http(
     operations = load_operations(trained.paths.operations)
     shelf = Shelf(trained.paths, operations)
     shelf.champion = version
-    client = TestClient(create_app(shelf, operations.model, operations.serving, follow=False))
+    client = TestClient(create_app(shelf, trained.paths, operations, follow=False))
     target = version.contract.target
     key = target.name if target.task == "regression" else f"{target.name}_probability"
     served: list[float] = []

@@ -37,6 +37,11 @@ class Paths:
         return self.serving / "journal"
 
     @property
+    def keys(self) -> Path:
+        """Hashes of API keys, unless ``ML_API_KEYS_FILE`` names another file."""
+        return self.serving / "keys.json"
+
+    @property
     def locks(self) -> Path:
         return self.root / "var" / "locks"
 
@@ -59,6 +64,12 @@ class Paths:
 def registry_uri(paths: Paths) -> str:
     """Where the registry is: ``MLFLOW_TRACKING_URI``, or the project's own database by absolute path."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.registry / 'mlflow.db'}"
+
+
+def keys_file(paths: Paths) -> Path:
+    """Where the API keys are: ``ML_API_KEYS_FILE``, as where a container is handed one, or the project's own file."""
+    named = os.environ.get("ML_API_KEYS_FILE")
+    return paths.root / named if named else paths.keys
 
 
 def browsing() -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..spec import Column
+from .columnar import ColumnRows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +27,8 @@ def from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> d
     """Rows of validated values, one mapping a row, as a column batch of shape (len(rows),) arrays."""
     batch: dict[str, np.ndarray] = {}
     for column in columns:
-        values = [row[column.name] for row in rows]
+        name = column.name
+        values = rows.columns[name] if isinstance(rows, ColumnRows) else [row[name] for row in rows]
         if column.kind == "category":
             array = np.empty(len(values), dtype=object)
             array[:] = values

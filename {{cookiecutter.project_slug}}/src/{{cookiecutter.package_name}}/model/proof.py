@@ -40,6 +40,11 @@ class Proof:
     refusals: list[dict[str, Any]]
     """Each with ``request``, and the ``field`` and ``reason`` it must be refused for."""
 
+    @property
+    def deciles(self) -> np.ndarray:
+        """Its predictions cut into ten: at most (9,), ascending."""
+        return np.unique(np.quantile(self.predictions, np.arange(1, 10) / 10))
+
     def write(self, path: Path) -> None:
         """As JSON; Python prints float64 so that reading gives the same bits back."""
         rows = [

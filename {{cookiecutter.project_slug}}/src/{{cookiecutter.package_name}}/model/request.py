@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from ..spec import Column, ModelContract, expected
+from .columnar import COLUMNAR, ColumnRows
 
 REASONS = {
     "missing": "missing",
@@ -103,6 +104,7 @@ class RequestModel:
     def __init__(self, contract: ModelContract) -> None:
         self.columns = {column.name: column for column in contract.columns}
         fields: dict[str, Any] = {}
+        lists: dict[str, Any] = {}
         for column in contract.columns:
             annotation = _annotation(column)
             optional = column.nullable or column.kind == "key"
@@ -111,14 +113,20 @@ class RequestModel:
                 description=column.meaning + (f", {column.unit}" if column.unit else ""),
                 examples=None if column.example is None else [column.example],
             )
-            fields[column.name] = (annotation | None if optional else annotation, about)
+            whole = annotation | None if optional else annotation
+            fields[column.name] = (whole, about)
+            lists[column.name] = (list[whole] | None if optional else list[whole], None if optional else ...)
         config = ConfigDict(extra="forbid", strict=True, title="Row", hide_input_in_errors=True)
         self.row: type[BaseModel] = create_model("Row", __config__=config, **fields)
         self._one = TypeAdapter(self.row)
+        inner = create_model("Columns", __config__=config, **lists)
+        self._columns = TypeAdapter(create_model("Columnar", __config__=config, columns=(inner, ...)))
         self._many = TypeAdapter(Annotated[list[self.row], Field(min_length=1)])
 
-    def parse(self, body: bytes) -> list[dict[str, Any]]:
+    def parse(self, body: bytes) -> Sequence[dict[str, Any]]:
         """The rows of a body, as plain dictionaries in contract order. Raises RequestRefused."""
+        if COLUMNAR.match(body):
+            return self._parse_columns(body)
         many = body.lstrip()[:1] == b"["
         try:
             rows = self._many.validate_json(body) if many else [self._one.validate_json(body)]
@@ -127,6 +135,26 @@ class RequestModel:
                 [self._refusal(item, many) for item in error.errors(include_input=False, include_url=False)]
             ) from None
         return [row.__dict__ for row in rows]
+
+    def _parse_columns(self, body: bytes) -> ColumnRows:
+        try:
+            given = self._columns.validate_json(body).__dict__["columns"].__dict__
+        except ValidationError as error:
+            raise RequestRefused(
+                [self._column_refusal(item) for item in error.errors(include_input=False, include_url=False)]
+            ) from None
+        lengths = {name: len(values) for name, values in given.items() if values is not None}
+        length = max(lengths.values(), default=0)
+        if wrong := [name for name, found in lengths.items() if found != length] or ([""] if not length else []):
+            asked = f"{length} values, as many as other columns have" if length else "at least one row"
+            raise RequestRefused([Refusal(0, name, "type", asked) for name in wrong])
+        return ColumnRows({name: values or [None] * length for name, values in given.items()}, length)
+
+    def _column_refusal(self, error: Any) -> Refusal:
+        """A place in columns, ``("columns", field, row)``, told as one in rows."""
+        _, *where = error["loc"] or [""]
+        row = where[1] if len(where) > 1 and isinstance(where[1], int) else 0
+        return self._refusal({**error, "loc": [row, *where[:1]]}, many=True)
 
     def example(self) -> dict[str, Any]:
         """One row made of the contract's examples."""

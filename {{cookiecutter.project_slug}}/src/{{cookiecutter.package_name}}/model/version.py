@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,25 +26,35 @@ PRODUCTS = {
 class Answer:
     """Rows as parsed, their feature matrix (n, p) and predictions (n,): a value, or the probability of yes."""
 
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     matrix: np.ndarray
     values: np.ndarray
 
 
-def _scorer(estimator: Any, task: Task) -> Callable[[np.ndarray], np.ndarray]:
-    """What turns a matrix (n, p) into values (n,): the estimator's own method, or the product that it wraps.
+Score = Callable[[np.ndarray], np.ndarray]
+ESTIMATOR, TREES, PRODUCT = "the estimator's own method", "joined trees", "a product"
+"""Ways from a matrix to values, as `/version` names them."""
+
+
+def _scorer(estimator: Any, task: Task) -> tuple[Score, Score, str]:
+    """What turns a matrix (n, p) into values (n,): the estimator's own method, a shorter way, and how that is called.
 
     A linear regression is one product of 1 us, which scikit-learn's ``predict`` surrounds with 70 us of checks on a
     matrix that is float64 and finite already. Only where ``predict`` is that product: a GLM's is not.
     """
     if task == "classification":
         yes = list(estimator.classes_).index(1)
-        return joined(estimator, lambda matrix: estimator.predict_proba(matrix)[:, yes])
+        return _joined(estimator, lambda matrix: estimator.predict_proba(matrix)[:, yes])
     predict = type(estimator).predict
     if f"{predict.__module__}.{predict.__qualname__}" in PRODUCTS and np.ndim(estimator.coef_) == 1:
         weights, intercept = estimator.coef_, estimator.intercept_
-        return lambda matrix: matrix @ weights + intercept
-    return joined(estimator, estimator.predict)
+        return estimator.predict, lambda matrix: matrix @ weights + intercept, PRODUCT
+    return _joined(estimator, estimator.predict)
+
+
+def _joined(estimator: Any, own: Score) -> tuple[Score, Score, str]:
+    short = joined(estimator, own)
+    return own, short, ESTIMATOR if short is own else TREES
 
 
 class ModelVersion:
@@ -58,7 +68,9 @@ class ModelVersion:
         self._columns = contract.features
         # the pipeline's own predict would do the same at 30 us a call; one transformer needs no wrapper around it
         self._transform = (pipeline.steps[0][1] if len(pipeline.steps) == 2 else pipeline[:-1]).transform
-        self._predict = _scorer(pipeline.steps[-1][1], contract.target.task)
+        self._plain, self._predict, self.path = _scorer(pipeline.steps[-1][1], contract.target.task)
+        self.deciles = np.empty(0)
+        """What is usual for this version: its proof's predictions cut into ten, at most (9,), ascending."""
 
     @property
     def name(self) -> str:
@@ -68,6 +80,14 @@ class ModelVersion:
         """Features of a column batch, float64 (n, p)."""
         return self._transform(batch)
 
+    def without_short_cut(self) -> None:
+        """Predict by the estimator's own method from now on."""
+        self._predict, self.path = self._plain, ESTIMATOR
+
+    def plain_score(self, matrix: np.ndarray) -> np.ndarray:
+        """The estimator's own predictions, whatever way :meth:`score` takes."""
+        return np.asarray(self._plain(matrix), dtype=np.float64)
+
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Predictions of a feature matrix, float64 (n,)."""
         return np.asarray(self._predict(matrix), dtype=np.float64)
@@ -76,10 +96,17 @@ class ModelVersion:
         """Parse, transform and predict one request body. Raises RequestRefused."""
         return self.answer_rows(self.request.parse(body))
 
-    def answer_rows(self, rows: list[dict[str, Any]]) -> Answer:
+    def answer_rows(self, rows: Sequence[dict[str, Any]]) -> Answer:
         """Transform and predict rows that :class:`RequestModel` parsed."""
         matrix = self.matrix(from_rows(self._columns, rows))
         return Answer(rows, matrix, self.score(matrix))
+
+    def baseline(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """What the naive model answers, float64 (n,): a column's value, or the mean of the target in training."""
+        column = self.facts["config"]["baseline"]
+        if column == "mean":
+            return np.full(len(rows), float(self.facts["target_mean"]))
+        return np.array([row[column] for row in rows], dtype=np.float64)
 
     def present(self, value: float) -> dict[str, Any]:
         """One prediction as the API says it."""

@@ -206,7 +206,7 @@ def _challengers(told: list[Day], ever: set[str]) -> list[str]:
 def _promoted(paths: Paths, operations: OperationsConfig) -> tuple[dict[str, Any] | str, set[str]]:
     """The last move of the champion, or why there is none to tell; and every version that ever was."""
     try:
-        moves = Pointer(paths, operations, timeout=PATIENCE).moves(operations.model)
+        moves = Pointer(paths, operations, timeout=PATIENCE, attempts=1).moves(operations.model)
     except ProjectError as error:
         return error.message, set()
     named = [move | {"version": f"{operations.model}/{move['version']}"} for move in moves]

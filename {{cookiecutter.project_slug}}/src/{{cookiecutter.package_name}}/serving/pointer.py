@@ -5,10 +5,14 @@ Importing MLflow costs a server 177 MB and 3 seconds of CPU; the question is ask
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sqlite3
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..config import OperationsConfig
@@ -17,19 +21,28 @@ from ..model.id import VersionId
 from ..model.record import CHAMPION, FACTS, read_facts, read_moves
 from ..paths import Paths, registry_uri
 
+if TYPE_CHECKING:
+    from .outside import Outside
+
 TIMEOUT = 5.0
 """Seconds; a registry that takes longer counts as away, and what is serving stays."""
+
+NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 class Pointer:
     """Where the champion alias points, how it moved, and what is known of a version.
 
-    Raises ProjectError (exit 4) when the registry is away, or takes longer than ``timeout`` seconds.
+    Raises ProjectError (exit 4) when the registry is away, or takes longer than ``timeout`` seconds. One on the network
+    is asked ``attempts`` times; it is left alone for a while when it keeps failing, as :class:`Outside` says.
     """
 
-    def __init__(self, paths: Paths, operations: OperationsConfig, *, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, paths: Paths, operations: OperationsConfig, *, timeout: float = TIMEOUT, attempts: int = 3
+    ) -> None:
         self.uri = registry_uri(paths)
         self._timeout = timeout
+        self._attempts = attempts
         self._operations = operations
         if not self.uri.startswith(("sqlite:///", "http://", "https://")):
             raise ProjectError(
@@ -48,8 +61,8 @@ class Pointer:
             query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
             found = next((version for (version,) in self._rows(query, name, CHAMPION)), None)
         else:
-            said = self._get(f"registered-models/alias?name={quote(name)}&alias={CHAMPION}")
-            found = said and said["model_version"]["version"]
+            query = f"registered-models/alias?name={quote(name)}&alias={CHAMPION}"
+            found = self._get(query, lambda said: int(said["model_version"]["version"]))
         return VersionId(model, int(found)) if found else None
 
     def moves(self, model: str) -> list[dict[str, Any]]:
@@ -57,8 +70,13 @@ class Pointer:
         name = self._operations.registered(model)
         if self.uri.startswith("sqlite"):
             return read_moves(dict(self._rows("SELECT key, value FROM registered_model_tags WHERE name = ?", name)))
-        said = self._get(f"registered-models/get?name={quote(name)}")
-        return read_moves(_tags(said["registered_model"])) if said else []
+        tags = self._get(f"registered-models/get?name={quote(name)}", lambda said: _tags(said["registered_model"]))
+        return read_moves(tags or {})
+
+    def traffic(self, model: str):
+        from .traffic import Traffic
+
+        return Traffic()
 
     def facts(self, version: VersionId) -> dict[str, Any] | None:
         """What the registry recorded of a version, None for one that does not exist."""
@@ -67,8 +85,8 @@ class Pointer:
             query = "SELECT value FROM model_version_tags WHERE name = ? AND version = ? AND key = ?"
             tag = next((value for (value,) in self._rows(query, name, version.number, FACTS)), None)
         else:
-            said = self._get(f"model-versions/get?name={quote(name)}&version={version.number}")
-            tag = _tags(said["model_version"]).get(FACTS) if said else None
+            query = f"model-versions/get?name={quote(name)}&version={version.number}"
+            tag = (self._get(query, lambda said: _tags(said["model_version"])) or {}).get(FACTS)
         return read_facts(tag, version, name) if tag else None
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
@@ -84,32 +102,46 @@ class Pointer:
         except sqlite3.Error as error:
             raise self._away(error) from error
 
-    def _get(self, path: str) -> Any:
-        import httpx  # 0.3 s of CPU, which a registry on this disk does not need
+    @cached_property
+    def _outside(self) -> Outside:
+        from .outside import Outside  # a registry on this disk does not need it
+
+        return Outside(self._name, seconds=self._timeout, attempts=self._attempts)
+
+    def _get(self, path: str, pick: Callable[[Any], Any]) -> Any:
+        """What ``pick`` finds in the answer of MLflow's REST API, None where it says that there is no such thing."""
+        from .outside import Away, get, refused
 
         user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
         token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-        try:
-            answer = httpx.get(
+
+        def ask(seconds: float) -> Any:
+            status, body = get(
                 f"{self.uri.rstrip('/')}/api/2.0/mlflow/{path}",
-                timeout=self._timeout,
+                seconds,
                 auth=(user, password) if user and password else None,
                 headers={"Authorization": f"Bearer {token}"} if token else None,
             )
-            if answer.status_code in (400, 404) and answer.json().get("error_code") in (
-                "RESOURCE_DOES_NOT_EXIST",
-                "INVALID_PARAMETER_VALUE",
-            ):
-                return None
-            answer.raise_for_status()
-            return answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise self._away(error) from error
+            try:
+                said = json.loads(body)
+                if status == 200:
+                    return pick(said)
+                if status in (400, 404) and said.get("error_code") in NO_SUCH:
+                    return None
+            except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                if status == 200:
+                    where = "is that an MLflow server? see MLFLOW_TRACKING_URI"
+                    raise Away("answers, but not as MLflow does", again=False, hint=where) from None
+            raise refused(status, "check MLFLOW_TRACKING_URI, and MLFLOW_TRACKING_TOKEN or _USERNAME and _PASSWORD")
+
+        return self._outside.call(ask)
+
+    @property
+    def _name(self) -> str:
+        return f"the registry at {re.sub('//[^/]*@', '//***@', self.uri)}"
 
     def _away(self, error: Exception) -> ProjectError:
-        return ProjectError(
-            f"the registry at {self.uri} does not answer: {error}", hint="retry later", exit=Exit.UNAVAILABLE
-        )
+        return ProjectError(f"{self._name} does not answer: {error}", hint="retry later", exit=Exit.UNAVAILABLE)
 
 
 def _tags(entity: dict[str, Any]) -> dict[str, str]:

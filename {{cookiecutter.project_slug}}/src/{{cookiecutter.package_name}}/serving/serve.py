@@ -17,7 +17,9 @@ from ..model import artefact
 from ..model.id import VersionId
 from ..paths import Paths
 from .app import create_app
+from .keys import Keys, read
 from .pointer import Pointer
+from .protocol import Impatient
 from .shelf import Shelf
 
 
@@ -26,16 +28,16 @@ def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ProjectError for an address that is taken, wrong, or open to the network."""
+def bind(host: str, port: int, keys: Keys | None = None) -> socket.socket:
+    """A listening socket. Raises ProjectError for one that is taken, wrong, or open to all without a key."""
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         raise ProjectError(f"serving.host: {host!r} is not an IP address", hint="use 127.0.0.1") from None
-    if not loopback:
+    if not loopback and not (keys is not None and read(keys.path)):
         raise ProjectError(
-            f"refusing to listen on {host}: this server asks nobody for a key",
-            hint="listen on 127.0.0.1 and put a proxy that does in front of it",
+            f"refusing to listen on {host}: this server asks nobody for a key, for there is none",
+            hint="ml keys add NAME makes one; or listen on 127.0.0.1, behind a proxy that asks",
         )
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -70,10 +72,15 @@ def serve(
     configure(machine=True, level=logging.INFO)
     if version is not None and not _known(version, paths, operations):
         raise ProjectError(f"there is no version {version}", hint="ml versions")
+    keys = Keys.of(paths)
     shelf = Shelf(paths, operations, pinned=version)
-    app = create_app(shelf, operations.model, operations.serving)
-    listener = bind(host, port)
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10)
+    app = create_app(shelf, paths, operations, keys)
+    listener = bind(host, port, keys)
+    Impatient.seconds = operations.serving.timeout_seconds
+    config = uvicorn.Config(
+        app, http=Impatient, ws="none", log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=10,
+    )  # fmt: skip
     ready(f"http://{_address(host, listener.getsockname()[1])}")
     # uvicorn drains on Ctrl-C and then raises it again, for a caller that has more to stop than it
     with contextlib.suppress(KeyboardInterrupt):

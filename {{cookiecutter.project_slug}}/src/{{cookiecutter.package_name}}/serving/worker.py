@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import Exit, ProjectError, lacking
 from ..model import artefact
+from ..model.fuzz import disagreement
 from ..model.id import VersionId, parse
 from ..model.proof import Proof, Verdict, replay
 from ..model.version import ModelVersion
@@ -31,7 +32,13 @@ def fetch(version: VersionId, paths: Paths) -> None:
 
 def verify(version: VersionId, paths: Paths) -> str:
     """Replay the proof of a placed version in a process of its own. Returns the verdict's words; raises if it fails."""
-    return str(_run(["verify", str(version)], paths)["said"])
+    return prove(version, paths)[0]
+
+
+def prove(version: VersionId, paths: Paths) -> tuple[str, str | None]:
+    """Like :func:`verify`, and whether the version's short cut may serve: None, or where it fails the proof's rule."""
+    said = _run(["verify", str(version)], paths)
+    return str(said["said"]), said["short_cut_fails"]
 
 
 def _run(arguments: list[str], paths: Paths) -> dict[str, Any]:
@@ -68,10 +75,12 @@ def _fetch(version: VersionId, paths: Paths) -> dict[str, Any]:
     return {"place": str(Registry(paths).fetch(version))}
 
 
-def open_placed(version: VersionId, paths: Paths, *, one_by_one: bool = True) -> tuple[ModelVersion, Verdict]:
+def open_placed(
+    version: VersionId, paths: Paths, *, one_by_one: bool = True, plain: bool = False
+) -> tuple[ModelVersion, Verdict]:
     """Load a version that lies below ``var/serving`` and replay its proof in this process. Raises ProjectError.
 
-    ``one_by_one``: as in :func:`replay`.
+    ``one_by_one``: as in :func:`replay`. ``plain``: by the estimator's own method, without a short cut.
     """
     place = paths.serving / version.folder
     try:
@@ -79,7 +88,11 @@ def open_placed(version: VersionId, paths: Paths, *, one_by_one: bool = True) ->
     except (OSError, ValueError) as error:
         raise ProjectError(f"version {version} is not on disk: {error}", exit=Exit.UNAVAILABLE) from error
     loaded = artefact.load(place / artefact.FOLDER, facts)
-    verdict = replay(loaded, Proof.read(place / artefact.FOLDER / artefact.PROOF), one_by_one=one_by_one)
+    if plain:
+        loaded.without_short_cut()
+    proof = Proof.read(place / artefact.FOLDER / artefact.PROOF)
+    loaded.deciles = proof.deciles
+    verdict = replay(loaded, proof, one_by_one=one_by_one)
     if not verdict.holds:
         raise ProjectError(
             f"version {version} refused: {verdict}",
@@ -90,7 +103,9 @@ def open_placed(version: VersionId, paths: Paths, *, one_by_one: bool = True) ->
 
 
 def _verify(version: VersionId, paths: Paths) -> dict[str, Any]:
-    return {"said": str(open_placed(version, paths)[1])}
+    loaded, verdict = open_placed(version, paths)
+    proof = Proof.read(paths.serving / version.folder / artefact.FOLDER / artefact.PROOF)
+    return {"said": str(verdict), "short_cut_fails": disagreement(loaded, proof)}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,6 @@
+"""What the servers are called, here and on the page."""
+
+OURS, MLFLOW, OWN = "ours", "mlflow models serve", "mlflow models serve, our artefact"
+BENTOML, LITSERVE, BATCHED = "BentoML", "LitServe", "LitServe, batches of up to 64"
+MLSERVER, NAIVE = "MLServer", "naive FastAPI"
+FASTAPI, RAW = "FastAPI echo", "raw ASGI echo"
