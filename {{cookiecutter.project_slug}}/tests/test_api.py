@@ -11,9 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -22,11 +19,12 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from servers import point, server, wait_for
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model import artefact
-from {{cookiecutter.package_name}}.model.id import VersionId, parse
+from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.model.version import ModelVersion
 from {{cookiecutter.package_name}}.serving import worker
 from {{cookiecutter.package_name}}.serving.app import create_app
@@ -34,25 +32,12 @@ from {{cookiecutter.package_name}}.serving.pointer import Pointer
 from {{cookiecutter.package_name}}.serving.serve import bind, serve
 from {{cookiecutter.package_name}}.serving.shelf import Shelf
 from {{cookiecutter.package_name}}.serving.worker import open_placed
-from {{cookiecutter.package_name}}.training import champion, tracking
+from {{cookiecutter.package_name}}.training import tracking
 from {{cookiecutter.package_name}}.training.registry import Registry
 
 from conftest import Project, write_configs
 
 PACKAGE = "{{cookiecutter.package_name}}"
-
-
-def point(project: Project, version: str) -> None:
-    """Move the champion without replaying the proof: these tests watch what the server does with it."""
-    registry = Registry(project.paths)
-    champion.promote(
-        registry,
-        parse(version, "hours"),
-        lambda id: str(registry.fetch(id)),
-        now=datetime.now(UTC),
-        why="a test",
-        force=True,
-    )
 
 
 def client_of(project: Project, shelf: Shelf) -> TestClient:
@@ -438,34 +423,6 @@ def test_the_server_imports_nothing_of_the_training_side(trained: Project) -> No
         [sys.executable, "-c", code], cwd=trained.paths.root, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
-
-
-@contextmanager
-def server(project: Project, *arguments: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`ml serve` as a process of its own on a free port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"{PACKAGE}.cli", "serve", "--port", "0", *arguments],
-        cwd=project.paths.root,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().partition("listening on ")[2].partition(",")[0], process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(address: str, version: str, seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if httpx.get(f"{address}/ready").json().get("model_version") == version:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{version} never served")
 
 
 @pytest.mark.slow

@@ -161,7 +161,7 @@ def test_the_middle_is_told_the_date_and_never_asks() -> None:
 def test_serving_imports_nothing_that_trains() -> None:
     code = f"""
 import sys
-import {NAME}.serving.app, {NAME}.serving.serve, {NAME}.serving.shelf, {NAME}.serving.worker
+import {NAME}.serving.app, {NAME}.serving.serve, {NAME}.serving.shelf, {NAME}.serving.worker, {NAME}.serving.journal
 print(*sorted(set(name.partition(".")[0] for name in sys.modules) & set(["mlflow", "polars", "dataframely", "dvc"])))
 print(*sorted(name for name in sys.modules if name.startswith("{NAME}.data") or name.startswith("{NAME}.training")))
 """

@@ -37,6 +37,11 @@ class Paths:
         return self.serving / "keys.json"
 
     @property
+    def journal(self) -> Path:
+        """Spools of the prediction log: what was answered here and has not reached the data storage yet."""
+        return self.serving / "journal"
+
+    @property
     def locks(self) -> Path:
         return self.root / "var" / "locks"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import uuid
+import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -71,7 +71,7 @@ class Request:
         self.begun = stopwatch()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
-        self.id = given.decode() if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.id = given.decode() if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         self.waited_for = BODY
 
     def header(self, name: bytes) -> str | None:

@@ -1,0 +1,156 @@
+"""What the API was asked and what it answered: ``requests/<model>/<day>/``, one row for each row of a request.
+
+Servers add objects; nobody replaces them. An object holds the rows of one spool, version and UTC day, and has its name
+from them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic_core import from_json
+
+from ..errors import ProjectError
+from ..model import artefact
+from ..model.id import VersionId, parse
+from ..paths import Paths
+from ..spec import Kind
+from ..storage import Storage
+from .store import Store
+from .streams import save
+
+REQUESTS = "requests"
+CHUNK = 20_000
+"""Rows of a version and day that are collected before they become a frame: Python's objects take five times as much."""
+OWN: dict[str, Any] = {
+    "request_id": pl.String(),
+    "row": pl.UInt32(),
+    "at": pl.Datetime("us", "UTC"),
+    "model_version": pl.String(),
+    "role": pl.String(),
+    "degraded": pl.String(),
+    "latency_ms": pl.Float64(),
+    "prediction": pl.Float64(),
+}
+"""The log's own columns. A column of the contract with such a name gets an underscore at its end."""
+TYPES: dict[Kind, pl.DataType] = {
+    "number": pl.Float64(),
+    "integer": pl.Int64(),
+    "flag": pl.Boolean(),
+    "category": pl.String(),
+    "key": pl.String(),
+    "time": pl.Datetime("us", "UTC"),
+}
+"""How a column of the contract is kept."""
+
+
+def requests(model: str, day: date, store: Store) -> pl.DataFrame | None:
+    """Every row that ``model`` was asked for on a UTC day, by time, request and row; None when nothing was logged.
+
+    Columns are those of ``OWN``, then the contract's as received; null what was redacted, or unknown to the version.
+    ``prediction`` is a value, or the probability of yes. The last ten minutes may still be on the servers' disks.
+    """
+    folder = f"{REQUESTS}/{model}/{day}"
+    frames = []
+    for name in store.storage.names(folder):
+        if name.endswith(".parquet"):
+            with store.storage.file(f"{folder}/{name}") as path:
+                frames.append(pl.read_parquet(path))
+    if not frames:
+        return None
+    # versions need not agree on what a column is: numbers become the wider ones, and text takes all
+    return pl.concat(frames, how="diagonal_relaxed").sort("at", "request_id", "role", "row", maintain_order=True)
+
+
+def summary(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Of each version and role: requests, their rows, how many were degraded, and their latency in milliseconds."""
+    first = pl.col("row") == 0
+    latency = pl.col("latency_ms").filter(first)
+    return (
+        rows.group_by("model_version", "role")
+        .agg(
+            requests=first.sum(),
+            rows=pl.len(),
+            degraded=(first & pl.col("degraded").is_not_null()).sum(),
+            median_ms=latency.median(),
+            p99_ms=latency.quantile(0.99, "higher"),
+        )
+        .sort("model_version", "role")
+        .to_dicts()
+    )
+
+
+def save_spool(spool: Path, storage: Storage, paths: Paths, redacted: list[str]) -> tuple[int, int]:
+    """Write the requests of a spool as objects. Returns the number of rows, and of lines that were no request.
+
+    Values of the columns ``redacted`` are left out even where the spool has them: it may be older than the wish.
+    """
+    frames: dict[tuple[VersionId, date], list[pl.DataFrame]] = defaultdict(list)
+    rows: dict[tuple[VersionId, date], list[tuple[Any, ...]]] = defaultdict(list)
+    total = broken = 0
+    with spool.open("rb") as lines:
+        for line in lines:
+            try:
+                key, found = _read(line, redacted)
+            except (ValueError, TypeError, KeyError, AttributeError, ProjectError):
+                broken += 1
+                continue
+            total += len(found)
+            rows[key] += found
+            if len(rows[key]) >= CHUNK:
+                frames[key].append(_frame(rows.pop(key), key[0], paths))
+    for key in list(rows):
+        frames[key].append(_frame(rows.pop(key), key[0], paths))
+    for (version, day), parts in frames.items():
+        folder = f"{REQUESTS}/{version.model}/{day}"
+        storage.sweep(folder)
+        with storage.draft(folder) as draft:
+            save(pl.concat(parts, how="diagonal_relaxed"), draft)
+            storage.put(draft, f"{folder}/{spool.stem}-v{version.number}.parquet")
+    return total, broken
+
+
+def _read(line: bytes, redacted: list[str]) -> tuple[tuple[VersionId, date], list[tuple[Any, ...]]]:
+    """Version and day of a request, and for each row the values of ``OWN`` and the row itself."""
+    said = from_json(line)
+    at = datetime.fromisoformat(said["at"])
+    about = (said["model_version"], said["role"], said["degraded"], said["latency_ms"])
+    sent, rows = said["rows"], []
+    if isinstance(sent, dict):  # as columns
+        sent = [dict(zip(sent, values, strict=True)) for values in zip(*sent.values(), strict=True)]
+    for number, (row, prediction) in enumerate(zip(sent, said["predictions"], strict=True)):
+        for name in redacted:
+            row.pop(name, None)
+        rows.append((said["request_id"], number, at, *about, prediction, row))
+    return (parse(said["model_version"], ""), at.date()), rows
+
+
+def _frame(rows: list[tuple[Any, ...]], version: VersionId, paths: Paths) -> pl.DataFrame:
+    """Rows as they are kept; a value that a column's type cannot hold is null."""
+    *own, received = zip(*rows, strict=True)
+    frame = pl.DataFrame(dict(zip(OWN, own, strict=True)), schema=OWN, strict=False)
+    types = _types(version, paths)
+    names = types or dict.fromkeys(name for row in received for name in row)
+    columns = [_column(name, types.get(name), [row.get(name) for row in received]) for name in names]
+    return frame.with_columns(columns)
+
+
+def _types(version: VersionId, paths: Paths) -> dict[str, pl.DataType]:
+    """Of the columns of a version's contract; nothing for one that does not lie here any more."""
+    try:
+        declared = artefact.contract(paths.serving / version.folder / artefact.FOLDER)
+    except (OSError, ValueError):
+        return {}
+    return {column.name: TYPES[column.kind] for column in declared.columns}
+
+
+def _column(name: str, kind: pl.DataType | None, values: list[Any]) -> pl.Series:
+    name = f"{name}_" if name in OWN else name
+    if isinstance(kind, pl.Datetime):
+        text = pl.Series(name, values, dtype=pl.String, strict=False)
+        return text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    return pl.Series(name, values, dtype=kind, strict=False)
