@@ -57,11 +57,13 @@ while True:
     time.sleep(0.0005)
 """
 FULL = """
+log.start()
+add(0)
+until(lambda: log.kept == 1)
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
-for n in range(50):
+for n in range(1, 50):
     add(n)
-log.start()
 until(lambda: log._refusal)
 add(50)
 if sys.argv[1] == "frees":
@@ -182,7 +184,10 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(project: Project) -> None
 def test_a_disk_that_stays_full_costs_the_log_and_not_the_server(project: Project) -> None:
     command = [sys.executable, "-c", SERVER + FULL, "stays"]
     ran = subprocess.run(command, cwd=project.paths.root, capture_output=True, text=True, check=True)
-    assert json.loads(ran.stdout) == [0, 51, 51]
+    kept, dropped, _ = json.loads(ran.stdout)
+    assert kept + dropped == 51 and 1 <= kept <= 20  # as many as 3,000 bytes may hold
+    assert project.ml("requests").code == 0
+    assert ids(project) == [f"r{n:06}" for n in range(kept)]
 
 
 @posix
