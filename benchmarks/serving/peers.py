@@ -54,7 +54,9 @@ def predictions(said: Any) -> list[float]:
 
 
 def ours(said: Any) -> list[float]:
-    return [prediction["delivered_hours"] for prediction in said["predictions"]]
+    """An array of rows, or for columns a column."""
+    given = said["predictions"]
+    return given["delivered_hours"] if isinstance(given, dict) else [one["delivered_hours"] for one in given]
 
 
 def elsewhere(*packages: str) -> list[str]:

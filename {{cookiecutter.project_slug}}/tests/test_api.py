@@ -11,9 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -22,11 +19,12 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from servers import point, server, wait_for
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model import artefact
-from {{cookiecutter.package_name}}.model.id import VersionId, parse
+from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.model.version import ModelVersion
 from {{cookiecutter.package_name}}.serving import worker
 from {{cookiecutter.package_name}}.serving.app import create_app
@@ -34,25 +32,12 @@ from {{cookiecutter.package_name}}.serving.pointer import Pointer
 from {{cookiecutter.package_name}}.serving.serve import bind, serve
 from {{cookiecutter.package_name}}.serving.shelf import Shelf
 from {{cookiecutter.package_name}}.serving.worker import open_placed
-from {{cookiecutter.package_name}}.training import champion, tracking
+from {{cookiecutter.package_name}}.training import tracking
 from {{cookiecutter.package_name}}.training.registry import Registry
 
 from conftest import Project, write_configs
 
 PACKAGE = "{{cookiecutter.package_name}}"
-
-
-def point(project: Project, version: str) -> None:
-    """Move the champion without replaying the proof: these tests watch what the server does with it."""
-    registry = Registry(project.paths)
-    champion.promote(
-        registry,
-        parse(version, "hours"),
-        lambda id: str(registry.fetch(id)),
-        now=datetime.now(UTC),
-        why="a test",
-        force=True,
-    )
 
 
 def client_of(project: Project, shelf: Shelf) -> TestClient:
@@ -67,7 +52,7 @@ def shelf_of(project: Project) -> Shelf:
 @pytest.fixture
 def proof_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replay proofs here instead of in a process that imports scikit-learn again; test_proof.py covers the process."""
-    monkeypatch.setattr(worker, "prove", lambda version, paths: (str(open_placed(version, paths)[1]), None))
+    monkeypatch.setattr(worker, "proven", lambda version, paths: (str(open_placed(version, paths)[1]), None))
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +264,7 @@ def test_the_champion_is_followed_and_a_version_that_fails_its_proof_is_refused(
         raise ProjectError(f"version {version} refused: proof failed", exit=1)  # type: ignore[arg-type]
 
     with monkeypatch.context() as broken:
-        broken.setattr(worker, "prove", fails)
+        broken.setattr(worker, "proven", fails)
         assert shelf.follow() is False
     assert client.get("/ready").json()["model_version"] == "hours/1"
     assert "proof failed" in client.get("/version").json()["refused"]["hours/2"]
@@ -421,6 +406,29 @@ def test_a_worker_that_dies_is_a_refusal_and_not_a_crash(trained: Project, monke
         worker.verify(VersionId("hours", 1), trained.paths)
 
 
+def test_a_proof_that_held_here_is_not_asked_for_in_another_process_again(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, asked = VersionId("hours", 1), []
+
+    def run(arguments: list[str], paths: Any) -> dict[str, Any]:
+        asked.append(arguments)
+        return {"said": "reproduced", "short_cut_fails": None}
+
+    stamp = Registry(trained.paths).fetch(version) / worker.PROVEN
+    monkeypatch.setattr(worker, "_run", run)
+    assert worker.proven(version, trained.paths) == worker.proven(version, trained.paths) == ("reproduced", None)
+    assert len(asked) == 1
+    worker.verify(version, trained.paths)
+    assert len(asked) == 2, "who promotes is not content with an old verdict"
+    for torn in ("", "[]", '{"under": {}}'):
+        stamp.write_text(torn)
+        worker.proven(version, trained.paths)
+    monkeypatch.setattr(worker, "library_version", lambda name: "another")
+    worker.proven(version, trained.paths)
+    assert len(asked) == 6
+
+
 @pytest.mark.slow
 def test_the_server_imports_nothing_of_the_training_side(trained: Project) -> None:
     """MLflow alone would cost it 177 MB."""
@@ -438,34 +446,6 @@ def test_the_server_imports_nothing_of_the_training_side(trained: Project) -> No
         [sys.executable, "-c", code], cwd=trained.paths.root, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
-
-
-@contextmanager
-def server(project: Project, *arguments: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`ml serve` as a process of its own on a free port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"{PACKAGE}.cli", "serve", "--port", "0", *arguments],
-        cwd=project.paths.root,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().partition("listening on ")[2].partition(",")[0], process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(address: str, version: str, seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if httpx.get(f"{address}/ready").json().get("model_version") == version:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{version} never served")
 
 
 @pytest.mark.slow

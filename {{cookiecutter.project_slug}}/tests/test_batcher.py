@@ -130,7 +130,7 @@ def test_the_server_goes_on_while_a_slow_version_computes() -> None:
 
     assert run(work) == [2, 4, 6]
     assert version.batches == [1, 2], "what came meanwhile went together"
-    assert all(name.startswith("predict") for name in version.threads)
+    assert any(name.startswith("predict") for name in version.threads)
 
 
 def test_a_client_that_has_gone_is_not_computed_for() -> None:

@@ -87,6 +87,8 @@ EMPTY = {
     "train": (["--config", "configs/smoke.yaml"], 4, "no data yet"),
     "promote": (["1"], 2, "hours has no version 1"),
     "gate": (["1"], 2, "hours has no version 1"),
+    "canary": (["1"], 2, "hours has no version 1"),
+    "scoring": (["stop", "--reason", "a test"], 2, "no version of hours yet"),
     "verify": (["1"], 2, "hours has no version 1"),
     "dataset": (["--config", "configs/smoke.yaml", "--output", "dataset.parquet"], 4, "no data yet"),
     "register": (["nowhere"], 4, "no trained version in nowhere"),

@@ -15,6 +15,7 @@ import stamina
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import Exit, ProjectError
+from {{cookiecutter.package_name}}.files import write_json
 from {{cookiecutter.package_name}}.log import log
 from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.serving import worker
@@ -290,6 +291,21 @@ def test_the_server_asks_a_registry_that_is_away_no_more_than_it_must(
     clock.seconds += REST
     shelf.follow()
     assert shelf.registry == "answers"
+
+
+def test_a_registry_that_goes_away_between_two_questions_is_away(registry: Registry, project: Project) -> None:
+    """It names no champion, and is gone before it can say whether it is the one that this project served from."""
+    remembered = project.paths.serving / "hours" / "champion.json"
+    write_json(remembered, {"number": 4, "run_id": "r"})
+
+    def once(handler: BaseHTTPRequestHandler) -> None:
+        no_such = registry.saying(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}')
+        (no_such if registry.asked == 1 else registry.saying(500, b""))(handler)
+
+    registry.how = once
+    shelf = Shelf(project.paths, load_operations(project.paths.operations))
+    assert shelf.follow() is False
+    assert "hours/4" in shelf.waiting_for and "said no: 500" in shelf.registry
 
 
 def test_versions_that_cannot_be_fetched_do_not_start_a_process_for_each_request(

@@ -32,14 +32,14 @@ class Paths:
         return self.root / "var" / "serving"
 
     @property
-    def journal(self) -> Path:
-        """Spools of the prediction log: what was answered here and has not reached the data storage yet."""
-        return self.serving / "journal"
-
-    @property
     def keys(self) -> Path:
         """Hashes of API keys, unless ``ML_API_KEYS_FILE`` names another file."""
         return self.serving / "keys.json"
+
+    @property
+    def journal(self) -> Path:
+        """Spools of the prediction log: what was answered here and has not reached the data storage yet."""
+        return self.serving / "journal"
 
     @property
     def locks(self) -> Path:

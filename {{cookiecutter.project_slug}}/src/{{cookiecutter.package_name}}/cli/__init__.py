@@ -1,10 +1,25 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
-from . import daily, data, gate, keys, models, provenance, ready, requests, server, status, template, training  # verbs
+from . import (  # the verbs
+    canary,
+    daily,
+    data,
+    gate,
+    keys,
+    models,
+    provenance,
+    ready,
+    requests,
+    server,
+    status,
+    template,
+    training,
+)
 from .root import app, main
 
 __all__ = [
     "app",
+    "canary",
     "daily",
     "data",
     "gate",

@@ -32,7 +32,7 @@ def promote(
     registry, verify = open_registry()
     with console.working(f"replay the proof of {wanted}"):
         move, proof = promote_now(registry, wanted, verify, now=now(), why=why, force=force)
-    _moved(move, proof, str(wanted), json)
+    moved(move, proof, str(wanted), json)
 
 
 @app.command(rich_help_panel=EVERY_DAY)
@@ -56,19 +56,21 @@ def rollback(
     name = target.model if target else model or registry.operations.model
     with console.working(f"replay the proof of {target or 'the version before'}"):
         move, proof = rollback_now(registry, name, target, verify, now=now(), why=why)
-    _moved(move, proof, str(target), json)
+    moved(move, proof, str(target), json)
 
 
 @app.command(rich_help_panel=EVERY_DAY)
 def versions(model: Model = None, json: Json = False) -> None:
-    """List versions, and what served from when to when."""
+    """List versions, what served from when to when, and what was tried beside it."""
     from ..spec import PRIMARY
+    from ..training import traffic
     from ..training.champion import history
 
     registry, _ = open_registry()
     name = model or registry.operations.model
     listed = registry.versions(name)
     moves = history(registry, name) if listed else []
+    turns = traffic.history(registry, name) if listed else []
     until = [*(move.at for move in moves[1:]), None][: len(moves)]
     if json:
         console.machine(
@@ -85,6 +87,17 @@ def versions(model: Model = None, json: Json = False) -> None:
                         "gate": move.gate,
                     }
                     for move, end in zip(moves, until, strict=True)
+                ],
+                "traffic": [
+                    {
+                        "at": turn.at.isoformat(),
+                        "verb": turn.verb,
+                        "version": turn.version and str(turn.version),
+                        "share": turn.share,
+                        "who": turn.who,
+                        "why": turn.why,
+                    }
+                    for turn in turns
                 ],
             }
         )
@@ -123,6 +136,12 @@ def versions(model: Model = None, json: Json = False) -> None:
             for move, end in zip(moves, until, strict=True)
         ]
         console.table(["served", "from (UTC)", "to", "by", "who", "why"], served)
+    if turns:
+        console.say()
+        steered = [
+            [f"{turn.at:%Y-%m-%d %H:%M}", str(turn), str(turn.version or ""), turn.who, turn.why] for turn in turns
+        ]
+        console.table(["at (UTC)", "traffic", "version", "who", "why"], steered)
 
 
 def named(version: str, model: str | None = None) -> Any:
@@ -158,7 +177,7 @@ def open_registry() -> Any:
     return registry, verify
 
 
-def _moved(move: Any, proof: str, version: str, json: bool) -> None:
+def moved(move: Any, proof: str, version: str, json: bool) -> None:
     if json:
         console.machine({"moved": move is not None, "version": str(move.version) if move else version, "proof": proof})
         return

@@ -69,7 +69,7 @@ def realised(day: date, operations: OperationsConfig, store: Store, loaded: Mode
     predictions = (name, column) if made and loaded else None
     rows = matured(CONTRACT, day, target, store, also=baseline, predictions=predictions)
     known = rows.drop_nulls(TRUTH)
-    seen = Realised(day, rows.height, known.height, lacking=_lacking(day, store))
+    seen = Realised(day, rows.height, known.height, lacking=lacking(day, store))
     if made is None or loaded is None or config is None or not seen.mature or known.is_empty():
         return seen
     judged = known.drop_nulls(PREDICTED)
@@ -93,7 +93,8 @@ def realised(day: date, operations: OperationsConfig, store: Store, loaded: Mode
     )
 
 
-def _lacking(day: date, store: Store) -> tuple[date, ...]:
+def lacking(day: date, store: Store) -> tuple[date, ...]:
+    """Days whose labels were not ingested (yet), of those that could hold some for the rows of ``day``."""
     if not isinstance(CONTRACT.labels, Table):
         return ()
     name, last = CONTRACT.labels.name, day + timedelta(days=CONTRACT.labels_complete_after)

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..clock import stopwatch
 from ..model.version import ModelVersion
+from .traces import CURRENT, Traces
 
 MOST = 256
 """Rows of a batch, unless one request alone has more."""
@@ -30,6 +32,9 @@ KEPT = 8
 """Versions that have a queue; an idle one costs nothing to make again."""
 
 Rows = Sequence[dict[str, Any]]
+Waiting = tuple[Rows, "asyncio.Future[np.ndarray]", Any]
+"""A request's rows, what waits for their predictions, and the request's span where somebody traces."""
+Predict = Callable[[ModelVersion, "list[Rows]"], "list[np.ndarray | Exception]"]
 Observe = Callable[[ModelVersion, int, float], None]
 """Told of every batch: its version, rows and seconds."""
 
@@ -38,7 +43,7 @@ Observe = Callable[[ModelVersion, int, float], None]
 class _Queue:
     """What waits for one version. ``seconds`` is what a small batch took lately, None before the first."""
 
-    waiting: deque[tuple[Rows, asyncio.Future[np.ndarray]]] = field(default_factory=deque)
+    waiting: deque[Waiting] = field(default_factory=deque)
     timer: asyncio.Handle | None = None
     busy: bool = False
     seconds: float | None = None
@@ -47,8 +52,9 @@ class _Queue:
 class Batcher:
     """Belongs to one event loop. ``arriving`` is counted up by who reads a request, and down by :meth:`predict`."""
 
-    def __init__(self, wait: float, observe: Observe = lambda *_: None) -> None:
+    def __init__(self, wait: float, observe: Observe = lambda *_: None, traces: Traces | None = None) -> None:
         self.arriving = 0
+        self._traces = traces
         self._wait = wait
         self._observe = observe
         self._queues: dict[ModelVersion, _Queue] = {}
@@ -69,7 +75,7 @@ class Batcher:
                 raise outcome
             return outcome
         queue = self._queues.get(version) or self._new(version)
-        queue.waiting.append((rows, future))
+        queue.waiting.append((rows, future, CURRENT.get()))
         if not queue.busy:
             if self.arriving <= 0:
                 # after what is ready to run in this turn of the loop: requests that came in together
@@ -100,27 +106,31 @@ class Batcher:
         queue.timer = None
         if queue.busy:
             return
-        taken: list[tuple[Rows, asyncio.Future[np.ndarray]]] = []
+        taken: list[Waiting] = []
         count = 0
         while queue.waiting and (not taken or count + len(queue.waiting[0][0]) <= MOST):
-            rows, future = queue.waiting.popleft()
+            rows, future, span = queue.waiting.popleft()
             if not future.done():  # its client has gone, or its time is over
-                taken.append((rows, future))
+                taken.append((rows, future, span))
                 count += len(rows)
         if not taken:
             return
+        requests = [rows for rows, _, _ in taken]
+        predict, ended = self._begin(version, taken, count)
         if queue.seconds is not None and queue.seconds < QUICK and count <= FEW:
             started = stopwatch()
-            outcomes = _predict(version, [rows for rows, _ in taken])
+            outcomes = predict(version, requests)
+            ended()
             self._done(queue, version, taken, outcomes, stopwatch() - started)
             return
         queue.busy = True
         loop = asyncio.get_running_loop()
         started = stopwatch()
-        running = loop.run_in_executor(self._thread, _predict, version, [rows for rows, _ in taken])
+        running = loop.run_in_executor(self._thread, predict, version, requests)
 
         def finished(done: asyncio.Future[list[np.ndarray | Exception]]) -> None:
             queue.busy = False
+            ended()
             outcomes: list[np.ndarray | Exception] = [RuntimeError("the server is stopping")] * len(taken)
             if not done.cancelled():
                 outcomes = done.result()
@@ -128,18 +138,25 @@ class Batcher:
 
         running.add_done_callback(finished)
 
+    def _begin(self, version: ModelVersion, taken: list[Waiting], count: int) -> tuple[Predict, Callable[[], None]]:
+        """What predicts a batch, and what is to be called after it: with spans around them where somebody traces."""
+        if self._traces is None:
+            return _predict, lambda: None
+        batch = self._traces.batch([span for _, _, span in taken], version.name, count)
+        return partial(batch.predicting, _predict), batch.end
+
     def _done(
         self,
         queue: _Queue,
         version: ModelVersion,
-        taken: list[tuple[Rows, asyncio.Future[np.ndarray]]],
+        taken: list[Waiting],
         outcomes: list[np.ndarray | Exception],
         seconds: float,
     ) -> None:
-        count = sum(len(rows) for rows, _ in taken)
+        count = sum(len(rows) for rows, _, _ in taken)
         if count <= FEW:
             queue.seconds = seconds if queue.seconds is None else 0.9 * queue.seconds + 0.1 * seconds
-        for (_, future), outcome in zip(taken, outcomes, strict=True):
+        for (_, future, _), outcome in zip(taken, outcomes, strict=True):
             if future.done():
                 continue
             if isinstance(outcome, Exception):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import uuid
+import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -23,11 +23,14 @@ from ..config import ServingConfig
 from ..log import log
 from .answers import Refused, Send, respond
 from .metrics import Metrics
+from .traces import Traces
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 BODY = "the rest of the request"
 OPEN = ("/health", "/ready")
 """Asked by balancers and orchestrators, which have no key; they say nothing that anybody could use."""
+PAGES = ("/", "/docs")
+"""What a browser opens, which has no key to send: the page shows a field for one, and no more before it has it."""
 PREDICT = "/predict"
 VERSIONS = "/versions/"
 SAFE = [
@@ -68,7 +71,7 @@ class Request:
         self.begun = stopwatch()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
-        self.id = given.decode() if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.id = given.decode() if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         self.waited_for = BODY
 
     def header(self, name: bytes) -> str | None:
@@ -102,7 +105,16 @@ def _too_large(limit: int) -> Refused:
 class Front:
     """The application that the server runs, around ``app``, which answers everything but predictions."""
 
-    def __init__(self, app: Any, predict: Predict, config: ServingConfig, metrics: Metrics, keys: Holders) -> None:
+    def __init__(
+        self,
+        app: Any,
+        predict: Predict,
+        config: ServingConfig,
+        metrics: Metrics,
+        keys: Holders,
+        traces: Traces | None = None,
+    ) -> None:
+        self._traces = traces
         self.app, self._predict, self._config, self._metrics, self._keys = app, predict, config, metrics, keys
         self._inside = 0
         self._rate = None
@@ -129,6 +141,10 @@ class Front:
             await send(message)
 
         predicts = path == PREDICT or (path.startswith(VERSIONS) and path.endswith(PREDICT))
+        route = (PREDICT if path == PREDICT else "/versions/{version}/predict") if predicts else _route(path)
+        span = None if self._traces is None else self._traces.begin(
+            scope["method"], route, request.id, request.header(b"traceparent"), request.header(b"tracestate")
+        )  # fmt: skip
         self._inside += 1
         try:
             self._admit(request, path)
@@ -150,8 +166,9 @@ class Front:
             await respond(answer, 500, broken.body(request.id), broken.headers())
         finally:
             self._inside -= 1
-            route = (PREDICT if path == PREDICT else "/versions/{version}/predict") if predicts else _route(path)
             self._metrics.request(route, status, stopwatch() - request.begun)
+            if self._traces is not None:
+                self._traces.end(span, status)
 
     def _admit(self, request: Request, path: str) -> None:
         """Raises Refused for whom has no key, asks too often, or comes when the server has enough to do."""
@@ -160,7 +177,7 @@ class Front:
         who = None
         if self._keys.required:
             who = self._keys.holder(request.header(b"authorization"), request.header(b"x-api-key"))
-            if who is None:
+            if who is None and path not in PAGES:
                 raise Refused(401, "no_key", "expected a valid API key, as Authorization: Bearer or X-API-Key")
         if self._rate is not None:
             who = who or (request.scope.get("client") or ("unknown",))[0]

@@ -1,6 +1,7 @@
-"""Asking the registry who the champion is, and was, without MLflow: a query of SQLite, or a call of MLflow's REST API.
+"""Asking the registry who the champion is, and was, and who answers beside it, without MLflow.
 
-Importing MLflow costs a server 177 MB and 3 seconds of CPU; the question is asked every two seconds.
+A query of SQLite, or a call of MLflow's REST API. Importing MLflow costs a server 177 MB and 3 seconds of CPU; the
+question is asked every two seconds.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from urllib.parse import quote
 from ..config import OperationsConfig
 from ..errors import Exit, ProjectError
 from ..model.id import VersionId
-from ..model.record import CHAMPION, FACTS, read_facts, read_moves
+from ..model.record import CHAMPION, FACTS, Steered, read_facts, read_moves, steered
 from ..paths import Paths, registry_uri
+from .traffic import Traffic
 
 if TYPE_CHECKING:
     from .outside import Outside
@@ -67,16 +69,22 @@ class Pointer:
 
     def moves(self, model: str) -> list[dict[str, Any]]:
         """Every move of a model's champion, oldest first, as :func:`read_moves` says; none for an unknown model."""
+        return read_moves(self._tags(model))
+
+    def traffic(self, model: str) -> Traffic:
+        """Who answers besides a model's champion; nobody for an unknown model."""
+        return Traffic.read(model, self._tags(model))
+
+    def trial(self, model: str) -> Steered:
+        """The same with every turn of it: since when, by whom and why."""
+        return steered(self._tags(model))
+
+    def _tags(self, model: str) -> dict[str, str]:
         name = self._operations.registered(model)
         if self.uri.startswith("sqlite"):
-            return read_moves(dict(self._rows("SELECT key, value FROM registered_model_tags WHERE name = ?", name)))
+            return dict(self._rows("SELECT key, value FROM registered_model_tags WHERE name = ?", name))
         tags = self._get(f"registered-models/get?name={quote(name)}", lambda said: _tags(said["registered_model"]))
-        return read_moves(tags or {})
-
-    def traffic(self, model: str):
-        from .traffic import Traffic
-
-        return Traffic()
+        return tags or {}
 
     def facts(self, version: VersionId) -> dict[str, Any] | None:
         """What the registry recorded of a version, None for one that does not exist."""

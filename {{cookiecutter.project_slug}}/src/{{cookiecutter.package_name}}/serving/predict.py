@@ -24,6 +24,7 @@ from .front import Request
 from .journal import Entry
 from .metrics import Metrics
 from .shelf import Shelf
+from .traces import note
 
 ROUTING_KEY = b"x-routing-key"
 """A header: requests with equal values are answered by the same of champion and canary. Without it, the row's key."""
@@ -191,6 +192,8 @@ class Predictor:
 
     def _note(self, request: Request, answer: Answer) -> None:
         seconds = stopwatch() - request.begun
+        if answer.role != "shadow":
+            note(version=answer.version.name, rows=len(answer.rows), role=answer.role, degraded=answer.degraded)
         self._journal.add(
             Entry(
                 request_id=request.id,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from filelock import FileLock
-from mlflow.exceptions import MlflowException
 
 from ..errors import Exit, ProjectError
 from ..model.id import VersionId
@@ -120,7 +120,15 @@ def before(moves: list[Move], champion: VersionId | None) -> VersionId:
     return stack[-2]
 
 
-def _who() -> str:
+@contextmanager
+def alone(registry: Registry) -> Generator[None]:
+    """Nobody else on this machine moves the champion, its canary or the switch."""
+    registry.paths.locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(registry.paths.locks / "champion.lock"):
+        yield
+
+
+def who() -> str:
     """The user's name; a container may run as a number that has none."""
     try:
         return getpass.getuser()
@@ -129,13 +137,7 @@ def _who() -> str:
 
 
 def _events(registry: Registry, model: str) -> list[dict[str, Any]]:
-    try:
-        tags = registry.client.get_registered_model(registry.operations.registered(model)).tags
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return []
-    return read_moves(tags)
+    return read_moves(registry.tags(model))
 
 
 def _move(model: str, said: dict[str, Any]) -> Move:
@@ -159,8 +161,7 @@ def _point(
     leave a champion that nobody promoted.
     """
     name = registry.operations.registered(version.model)
-    registry.paths.locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(registry.paths.locks / "champion.lock"):
+    with alone(registry):
         current = registry.champion(version.model)
         if current == version:
             return None
@@ -173,7 +174,7 @@ def _point(
                 "verb": verb,
                 "version": version.number,
                 "previous": current.number if current else None,
-                "who": _who(),
+                "who": who(),
                 "why": why,
                 "gate": said,
             }

@@ -98,16 +98,16 @@ def paired(challenger: np.ndarray, champion: np.ndarray) -> Difference:
     each = challenger - champion
     sd, rows = float(np.std(each, ddof=1)), len(each)
     error = sd / math.sqrt(rows)
-    return Difference(float(np.mean(each)), error, sd, rows, _skew(error, each))
+    return Difference(float(np.mean(each)), error, sd, rows, skewness(error, each))
 
 
-def _skew(error: float, *parts: np.ndarray) -> float:
+def skewness(error: float, *parts: np.ndarray) -> float:
     """Skewness of a sum of independent means, from their rows and the sum's standard error."""
     third = sum(float(np.mean((part - part.mean()) ** 3)) / len(part) ** 2 for part in parts)
     return third / error**3 if error else 0.0
 
 
-def _placements(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def placements(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """AUC, and for every yes the share of noes below it, for every no the share of yeses above it; ties count half.
 
     By mid-ranks, in O(n log n): Sun and Xu, "Fast Implementation of DeLong's Algorithm", IEEE Signal Processing
@@ -126,11 +126,11 @@ def delong(truth: np.ndarray, challenger: np.ndarray, champion: np.ndarray) -> D
     DeLong, DeLong and Clarke-Pearson, "Comparing the Areas under Two or More Correlated Receiver Operating
     Characteristic Curves", Biometrics 44 (1988). ``truth`` is 0 or 1 and has at least two of each.
     """
-    first, first_yes, first_no = _placements(truth, challenger)
-    second, second_yes, second_no = _placements(truth, champion)
+    first, first_yes, first_no = placements(truth, challenger)
+    second, second_yes, second_no = placements(truth, champion)
     yes, no = first_yes - second_yes, first_no - second_no
     error, rows = math.sqrt(np.var(yes, ddof=1) / len(yes) + np.var(no, ddof=1) / len(no)), len(truth)
-    return Difference(first - second, error, error * math.sqrt(rows), rows, _skew(error, yes, no))
+    return Difference(first - second, error, error * math.sqrt(rows), rows, skewness(error, yes, no))
 
 
 def compare(
@@ -177,7 +177,7 @@ def skill(
     _refuse(metric, truth, predicted, naive)
     if metric == "auc":
         above = delong(truth, predicted, naive)
-        naive_loss = 1 - _placements(truth, naive)[0]
+        naive_loss = 1 - placements(truth, naive)[0]
         return above.mean / naive_loss if naive_loss else 0.0, above.mean - floor * naive_loss - Z95 * above.error
     loss: Callable[[np.ndarray], np.ndarray] = lambda values: (  # noqa: E731 - one line, used twice
         (1.0 if metric == "accuracy" else 0.0) - row_scores(metric, truth, values, threshold)

@@ -90,6 +90,15 @@ class Registry:
             raise
         return VersionId(model, int(found.version))
 
+    def tags(self, model: str) -> dict[str, str]:
+        """All that is recorded of a model beside its versions; nothing for an unknown one."""
+        try:
+            return self.client.get_registered_model(self.operations.registered(model)).tags
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return {}
+
     def remember(self, version: VersionId, tag: str, value: dict[str, Any]) -> None:
         """Keep a word on a version beside it, as JSON, in place of an older one."""
         name = self.operations.registered(version.model)

@@ -1,0 +1,106 @@
+"""A server under load while everything around it moves, breaks, or goes away."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+import httpx
+import pytest
+from servers import crowd, point, server, wait_for
+
+from {{cookiecutter.package_name}}.files import sha256
+from {{cookiecutter.package_name}}.model.id import VersionId
+from {{cookiecutter.package_name}}.serving import worker
+from {{cookiecutter.package_name}}.training.registry import Registry
+
+from conftest import Project
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def two(trained: Project) -> Project:
+    """A project with two versions, the first of them champion, both on disk."""
+    assert trained.ml("train", "--config", "configs/hours.yaml").code == 0
+    for number in (2, 1):
+        point(trained, f"hours/{number}")
+    return trained
+
+
+def example(project: Project) -> dict[str, Any]:
+    return worker.open_placed(VersionId("hours", 1), project.paths)[0].request.example()
+
+
+def until(true: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.05)
+
+
+def test_a_hundred_promotions_under_load_cost_no_request_and_the_last_one_serves(two: Project) -> None:
+    with server(two) as (address, process):
+        wait_for(address, "hours/1")
+        with crowd(address, example(two)) as seen:
+            for number in range(100):
+                point(two, f"hours/{2 - number % 2}")
+            wait_for(address, "hours/1")
+            point(two, "hours/2")
+            wait_for(address, "hours/2")
+        assert {status for status, _ in seen} == {200} and len(seen) > 100
+        assert {version for _, version in seen} == {"hours/1", "hours/2"}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) in (0, -signal.SIGTERM)
+
+
+def test_the_registry_goes_and_comes_back_and_nobody_notices(two: Project) -> None:
+    database = two.paths.registry / "mlflow.db"
+    away = database.with_name("away")
+    with server(two) as (address, _):
+        wait_for(address, "hours/1")
+        with crowd(address, example(two)) as seen:
+            database.rename(away)
+            database.write_bytes(b"no database at all")
+            until(lambda: "does not answer" in httpx.get(f"{address}/version").json()["registry"])
+            asked = len(seen)
+            until(lambda: len(seen) > asked + 20)
+            database.unlink()
+            away.rename(database)
+            point(two, "hours/2")
+            wait_for(address, "hours/2")
+        assert {status for status, _ in seen} == {200}
+
+
+def test_a_damaged_version_is_refused_and_the_old_one_stays(two: Project) -> None:
+    row = example(two)
+    two.edit("configs/hours.yaml", "seed: 7", "seed: 8")  # else its files would be those of the versions before
+    assert two.ml("train", "--config", "configs/hours.yaml").code == 0
+    registered = Registry(two.paths).facts(VersionId("hours", 3))["files"]["model.pkl"]
+    with server(two) as (address, _):
+        wait_for(address, "hours/1")
+        for path in two.paths.registry.rglob("model.pkl"):
+            if sha256(path) == registered:
+                path.write_bytes(path.read_bytes()[:-1] + b"!")
+        with crowd(address, row) as seen:
+            # the alias alone: a promotion would have found it out
+            point(two, "hours/3", fetch=False)
+            until(lambda: "hours/3" in httpx.get(f"{address}/version").json()["refused"], 120)
+        assert {status for status, _ in seen} == {200}
+        said = httpx.get(f"{address}/version").json()
+        assert "sha256" in said["refused"]["hours/3"] and said["serving"]["version"] == "hours/1"
+        assert "ml_versions_refused_total 1.0" in httpx.get(f"{address}/metrics").text
+        assert httpx.post(f"{address}/versions/3/predict", json=row).status_code == 409
+
+
+def test_what_is_being_answered_at_the_end_is_answered(two: Project) -> None:
+    with server(two) as (address, process):
+        wait_for(address, "hours/1")
+        with crowd(address, example(two)) as seen:
+            until(lambda: len(seen) > 50)
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=30)
+        # afterwards connections are refused; none that was let in was dropped on the way
+        assert {status for status, _ in seen} <= {0, 200}
+        assert all("ConnectError" in why or "disconnected" in why for status, why in seen if status == 0)
