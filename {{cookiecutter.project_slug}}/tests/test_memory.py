@@ -20,7 +20,7 @@ from conftest import Project
 def test_a_version_that_was_unloaded_is_freed_though_the_collector_was_told_to_leave_it(
     trained: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "prove", lambda version, paths: (str(open_placed(version, paths)[1]), None))
+    monkeypatch.setattr(worker, "proven", lambda version, paths: (str(open_placed(version, paths)[1]), None))
     operations = load_operations(trained.paths.operations)
     serving = operations.serving.model_copy(update={"keep_versions": 1})
     shelf = Shelf(trained.paths, operations.model_copy(update={"serving": serving}))

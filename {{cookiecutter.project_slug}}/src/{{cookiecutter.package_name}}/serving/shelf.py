@@ -206,7 +206,7 @@ class Shelf:
                 if error.exit is not Exit.UNAVAILABLE or not (place / artefact.FACTS).exists():
                     raise
                 log.warning("using the copy on disk", extra={"model_version": str(version), "reason": error.message})
-            _, fails = worker.prove(version, self._paths)
+            _, fails = worker.proven(version, self._paths)
             if fails is not None:
                 self.short_cuts_refused[str(version)] = fails
                 log.warning("plain path", extra={"model_version": str(version), "reason": fails})
