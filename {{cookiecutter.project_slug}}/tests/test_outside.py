@@ -43,6 +43,9 @@ class Registry:
                 registry.asked += 1
                 registry.how(self)
 
+            def do_POST(self) -> None:  # as MLflow's own client searches
+                self.do_GET()
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -306,6 +309,20 @@ def test_a_registry_that_goes_away_between_two_questions_is_away(registry: Regis
     shelf = Shelf(project.paths, load_operations(project.paths.operations))
     assert shelf.follow() is False
     assert "hours/4" in shelf.waiting_for and "said no: 500" in shelf.registry
+
+
+@pytest.mark.slow
+def test_a_fetch_from_a_registry_that_is_silent_ends(
+    registry: Registry, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's own client does the asking there, with limits of its own."""
+    registry.how = registry.silent
+    monkeypatch.setitem(worker.PATIENCE, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(ProjectError, match="registry") as away:
+        worker.fetch(VersionId("hours", 1), project.paths)
+    assert away.value.exit is Exit.UNAVAILABLE and "timed out" in away.value.message.lower()
+    assert registry.asked == 1
 
 
 def test_versions_that_cannot_be_fetched_do_not_start_a_process_for_each_request(

@@ -28,6 +28,8 @@ PROVEN = "proven.json"
 """Beside a placed version: the verdict of its proof, and what it holds for."""
 TIMEOUT = 300
 """Seconds; MLflow's import takes 4 on an idle machine, a remote artefact more."""
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""Seconds for each of MLflow's three tries, unless the variable is set; its own 120 would outlast TIMEOUT."""
 
 
 def fetch(version: VersionId, paths: Paths) -> None:
@@ -84,7 +86,7 @@ def _run(arguments: list[str], paths: Paths) -> dict[str, Any]:
         done = subprocess.run(
             command,
             cwd=paths.root,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"},
+            env=PATIENCE | os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"},
             capture_output=True,
             text=True,
             encoding="utf-8",
