@@ -1,8 +1,8 @@
 """Daily runs in a process of their own whose imports an earlier day pays for. Prints one JSON object.
 
 `python whole.py PACKAGE ROOT DAY…`: CPU seconds of each day's run after the first, the peak of memory so far
-with imports, and the CPU seconds of the useful work alone, and of that with the champion opened and the matured
-labels joined.
+with imports, and the CPU seconds of the useful work alone, and of that with the champion opened and the
+matured labels joined.
 """
 
 import json

@@ -40,12 +40,11 @@ def parsed(**change: Any) -> dict[str, Any]:
     return REQUEST.parse(json.dumps(REQUEST.example() | change).encode())[0]
 
 
-def entry(name: str, *rows: dict[str, Any], at: datetime = NOON, version: str = "hours/1", **about: Any) -> Entry:
-    said: dict[str, Any] = {"role": "champion", "degraded": None, "seconds": 0.0025} | about
-    sent = list(rows or [parsed()])
-    return Entry(
-        request_id=name, at=at, version=version, rows=sent, values=[39.5 + n for n in range(len(sent))], **said
-    )
+def entry(name: str, *rows: dict[str, Any], **about: Any) -> Entry:
+    """A request as the champion answered it at noon; ``about`` says what was otherwise."""
+    said: dict[str, Any] = {"at": NOON, "version": "hours/1", "role": "champion", "degraded": None, "seconds": 0.0025}
+    said = said | {"rows": list(rows or [parsed()])} | about
+    return Entry(request_id=name, values=[39.5 + n for n in range(len(said["rows"]))], **said)
 
 
 def journal_of(project: Project, *, log: PredictionLogConfig | None = None, **limits: Any) -> Journal:

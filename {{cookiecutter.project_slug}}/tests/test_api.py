@@ -52,7 +52,7 @@ def shelf_of(project: Project) -> Shelf:
 @pytest.fixture
 def proof_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replay proofs here instead of in a process that imports scikit-learn again; test_proof.py covers the process."""
-    monkeypatch.setattr(worker, "prove", lambda version, paths: (str(open_placed(version, paths)[1]), None))
+    monkeypatch.setattr(worker, "proven", lambda version, paths: (str(open_placed(version, paths)[1]), None))
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_the_champion_is_followed_and_a_version_that_fails_its_proof_is_refused(
         raise ProjectError(f"version {version} refused: proof failed", exit=1)  # type: ignore[arg-type]
 
     with monkeypatch.context() as broken:
-        broken.setattr(worker, "prove", fails)
+        broken.setattr(worker, "proven", fails)
         assert shelf.follow() is False
     assert client.get("/ready").json()["model_version"] == "hours/1"
     assert "proof failed" in client.get("/version").json()["refused"]["hours/2"]
@@ -404,6 +404,29 @@ def test_a_worker_that_dies_is_a_refusal_and_not_a_crash(trained: Project, monke
     monkeypatch.setattr(sys, "executable", "/bin/false" if os.name != "nt" else "where")
     with pytest.raises(ProjectError, match="verify hours/1 failed"):
         worker.verify(VersionId("hours", 1), trained.paths)
+
+
+def test_a_proof_that_held_here_is_not_asked_for_in_another_process_again(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, asked = VersionId("hours", 1), []
+
+    def run(arguments: list[str], paths: Any) -> dict[str, Any]:
+        asked.append(arguments)
+        return {"said": "reproduced", "short_cut_fails": None}
+
+    stamp = Registry(trained.paths).fetch(version) / worker.PROVEN
+    monkeypatch.setattr(worker, "_run", run)
+    assert worker.proven(version, trained.paths) == worker.proven(version, trained.paths) == ("reproduced", None)
+    assert len(asked) == 1
+    worker.verify(version, trained.paths)
+    assert len(asked) == 2, "who promotes is not content with an old verdict"
+    for torn in ("", "[]", '{"under": {}}'):
+        stamp.write_text(torn)
+        worker.proven(version, trained.paths)
+    monkeypatch.setattr(worker, "library_version", lambda name: "another")
+    worker.proven(version, trained.paths)
+    assert len(asked) == 6
 
 
 @pytest.mark.slow

@@ -447,7 +447,7 @@ def test_a_shadow_is_judged_row_by_row_by_the_gates_rule(
     assert said["difference"]["mean"] == pytest.approx(gate.mean)
     assert [said["difference"]["low"], said["difference"]["high"]] == pytest.approx(gate.interval)
     assert said["ratio"]["p50"] == pytest.approx(1.5, rel=0.02) and said["ratio"]["p95"] == pytest.approx(1.5, rel=0.02)
-    assert "1.50 times" in said["shown"] and "slower than gate.latency_ratio allows" in said["shown"]
+    assert "1.50 times" in said["shown"] and not said["slower"], "a shadow waits for its turn"
     assert "row by row" in said["shift"] and following in said["shown"]
     assert f"{rows.height:,} rows have theirs" in said["labels"]
 
@@ -498,8 +498,9 @@ def test_a_canary_is_judged_on_rows_of_its_own(spread: float, verdict: str, code
     rows = truth_of(tried, LEARNT)
     ours, theirs = rows.gather_every(2), rows.gather_every(2, 1)
     logged(tried, theirs, wrong_by(theirs, 1.0, 1), "champion", prefix="a")
-    logged(tried, ours, wrong_by(ours, spread, 2), "canary", prefix="b")
+    logged(tried, ours, wrong_by(ours, spread, 2), "canary", prefix="b", latency=3.0 * spread)
     said = status(tried, verdict, code)
+    assert ("slower than gate.latency_ratio allows" in said["shown"]) is said["slower"] is (spread > 1.2)
     losses = [np.abs(wrong_by(of, s, n) - of[TRUTH].to_numpy()) for of, s, n in ((ours, spread, 2), (theirs, 1.0, 1))]
     assert said["difference"]["mean"] == pytest.approx(losses[1].mean() - losses[0].mean())
     assert said["share"] == 50 and [side["rows"] for side in said["sides"]] == [theirs.height, ours.height]
@@ -542,8 +543,34 @@ def test_what_was_answered_before_by_another_or_in_need_is_not_compared(tried: P
     logged(tried, ours, wrong, "version", prefix="e")
     assert status(tried, "PASS", 0)["difference"] == before["difference"]
     logged(tried, ours, wrong, "canary", prefix="f", degraded="baseline")
+    logged(tried, ours, wrong, "champion", prefix="g", version="hours/9", degraded="last_good")
     after = status(tried, "PASS", 0)
-    assert after["difference"] == before["difference"] and after["sides"][1]["degraded"] == ours.height
+    assert after["difference"] == before["difference"] and after["ratio"] == before["ratio"]
+    assert [side["degraded"] for side in after["sides"]] == [ours.height, ours.height]
+
+
+def test_a_canary_that_no_server_lets_answer_is_noticed(tried: Project) -> None:
+    rows = truth_of(tried, LEARNT)
+    logged(tried, rows.head(19), wrong_by(rows.head(19), 1.0, 1), "champion")
+    assert "is it refused?" not in status(tried, "NOT YET", 4)["said"], "that may be luck"
+    logged(tried, rows, wrong_by(rows, 1.0, 1), "champion")
+    said = status(tried, "NOT YET", 4)["said"]
+    assert "hours/2 answered none of" in said and "is it refused? /version of a server says why" in said
+
+
+def test_a_caller_who_gives_every_request_the_same_id_mixes_nothing(shadowed: Project) -> None:
+    rows = truth_of(shadowed, LEARNT)
+    for role in ("champion", "shadow"):
+        logged(
+            shadowed, rows.sample(fraction=1, shuffle=True, seed=len(role)), rows[TRUTH].to_numpy(), role, together=1
+        )
+    path = shadowed.paths.root / "data" / "requests" / "hours" / str(LEARNT)
+    for file in path.iterdir():
+        frame = pl.read_parquet(file).with_columns(request_id=pl.lit("me"), prediction=pl.col("distance_km"))
+        frame.write_parquet(file)
+    said = status(shadowed, "NOT YET", 4)
+    assert "1 labelled requests" in said["said"], "and a verdict is not built on one request"
+    assert f"{rows.height:,} rows have theirs" in said["labels"]
 
 
 def test_a_champion_that_moved_meanwhile_starts_the_comparison_anew(tried: Project) -> None:

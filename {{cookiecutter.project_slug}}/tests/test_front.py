@@ -215,11 +215,12 @@ def test_a_rate_is_that_of_a_key_or_else_of_an_address() -> None:
 
 def test_without_a_key_only_the_health_of_the_server_is_told() -> None:
     served = Served(keys=OneKey())
-    for path in ("/predict", "/versions/1/predict", "/version", "/metrics", "/", "/nowhere"):
+    for path in ("/predict", "/versions/1/predict", "/version", "/metrics", "/openapi.json", "/nowhere"):
         refused = run(lambda path=path: served.ask(path, authorization="wrong"))
         assert (refused.status, refused.code) == (401, "no_key") and "www-authenticate" in refused.headers
         assert run(lambda path=path: served.ask(path, authorization="right")).status == 200
-    for path in ("/health", "/ready"):
+    # and the page comes to its own lock, which a browser can show: test_page.py
+    for path in ("/health", "/ready", "/", "/docs"):
         assert run(lambda path=path: served.ask(path)).status == 200
 
 

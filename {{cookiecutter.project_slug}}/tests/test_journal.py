@@ -31,7 +31,6 @@ from entries import (
 )
 
 from {{cookiecutter.package_name}}.config import PredictionLogConfig
-from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.paths import Paths
 from {{cookiecutter.package_name}}.serving.journal import MOST_ROWS, Journal
 from {{cookiecutter.package_name}}.serving.packer import Packer, pack
@@ -83,6 +82,19 @@ def test_every_row_is_there_with_what_was_answered_and_typed_as_the_contract_say
     assert types["customer_age_days"] == pl.Float64
     assert log.kept == 2 and log.dropped == log.waiting == log.failed == 0
     assert spools(project) == []
+
+
+def test_rows_that_were_sent_as_columns_are_kept_as_rows(project: Project) -> None:
+    place(project)
+    sent = [REQUEST.example() | {"parcel_id": f"p{n}"} for n in range(3)]
+    columns = {name: [row[name] for row in sent] for name in REQUEST.example()}
+    with journal(project, log=PredictionLogConfig(redact=["depot"])) as log:
+        log.add(entry("columns", rows=REQUEST.parse(json.dumps({"columns": columns}).encode())))
+        log.add(entry("rows", rows=REQUEST.parse(json.dumps(sent).encode())))
+    found = logged(project)
+    assert found["parcel_id"].to_list() == ["p0", "p1", "p2"] * 2 and found["depot"].null_count() == 6
+    columns, rows = (found.filter(pl.col("request_id") == name).drop("request_id") for name in ("columns", "rows"))
+    assert columns.equals(rows)
 
 
 def test_a_row_belongs_to_the_utc_day_of_its_request_and_to_its_model(project: Project) -> None:
@@ -237,15 +249,16 @@ def test_a_spool_that_is_older_than_the_wish_to_redact_is_packed_without_the_col
     place(project)
     abandoned(project, entry("r", parsed(parcel_id="Jane-Doe-1970")))
     assert b"Jane" in everything(project)
-    project.edit("operations.yaml", "serving:\n", "serving:\n  log: {redact: [parcel_id]}\n")
+    project.edit("operations.yaml", "redact: []", "redact: [parcel_id]")
     assert project.ml("requests", "--date", str(DAY)).code == 0
     assert ids(project) == ["r"] and b"Jane" not in everything(project)
 
 
 def test_a_redacted_column_that_no_contract_has_is_refused_with_the_nearest_name(project: Project) -> None:
-    with pytest.raises(ProjectError, match="no column parcel_idd, did you mean parcel_id") as refused:
-        journal_of(project, log=PredictionLogConfig(redact=["parcel_idd", "depot"]))
-    assert refused.value.exit == 2 and "promised_hours" in (refused.value.hint or "")
+    project.edit("operations.yaml", "redact: []", "redact: [parcel_idd, depot]")
+    ran = project.ml("serve", "--port", "0", "--json")
+    assert ran.code == 2 and "no column parcel_idd, did you mean parcel_id?" in ran.json["error"]["message"]
+    assert "promised_hours" in ran.json["error"]["hint"]
 
 
 def test_the_contract_of_a_version_that_is_here_will_do(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

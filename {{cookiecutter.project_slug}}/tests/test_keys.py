@@ -7,9 +7,13 @@ import json
 import logging
 import os
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from {{cookiecutter.package_name}}.errors import ProjectError
@@ -18,6 +22,8 @@ from {{cookiecutter.package_name}}.serving.keys import Keys
 from {{cookiecutter.package_name}}.serving.serve import bind
 
 from conftest import Project
+
+PACKAGE = "{{cookiecutter.package_name}}"
 
 
 class Clock:
@@ -229,3 +235,32 @@ def test_listening_beyond_this_machine_takes_a_key(project: Project) -> None:
     project.paths.keys.unlink()
     ran = project.ml("serve", "--host", "0.0.0.0", "--port", "0")
     assert ran.code == 2 and "uv run ml keys add" in ran.err
+
+
+@pytest.mark.slow
+def test_a_server_that_listens_to_all_asks_everybody_and_follows_the_keys(project: Project) -> None:
+    key = added(project, "checkout")
+    command = [sys.executable, "-m", f"{PACKAGE}.cli", "serve", "--host", "0.0.0.0", "--port", "0"]
+    process = subprocess.Popen(
+        command, cwd=project.paths.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        port = process.stdout.readline().partition("0.0.0.0:")[2].partition(",")[0]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+
+            def asked(path: str, **headers: str) -> int:
+                return client.get(path, headers=headers).status_code
+
+            assert {asked(path) for path in ("/", "/version", "/metrics", "/openapi.json", "/predict")} == {401}
+            assert asked("/version", authorization=f"Bearer {key}") == asked("/", **{"x-api-key": key}) == 200
+            assert asked("/health") == 200
+            project.paths.keys.write_bytes(b"torn")
+            until = time.monotonic() + 30
+            while asked("/version", authorization=f"Bearer {key}") == 200:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            assert asked("/version") == 401 and asked("/health") == 200
+    finally:
+        process.kill()
+        process.communicate()

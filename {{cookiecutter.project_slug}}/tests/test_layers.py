@@ -17,7 +17,7 @@ NAME = package.__name__
 LAYERS = [
     ["errors", "clock", "log", "files", "programs"],
     ["paths", "spec", "typed_yaml"],
-    ["config", "console", "storage"],
+    ["config", "console", "pages", "storage"],
     ["contract", "sample_upstream", "source", "transform", "estimator"],
     ["model"],
     ["data"],

@@ -15,6 +15,7 @@ import stamina
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.errors import Exit, ProjectError
+from {{cookiecutter.package_name}}.files import write_json
 from {{cookiecutter.package_name}}.log import log
 from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.serving import worker
@@ -41,6 +42,9 @@ class Registry:
             def do_GET(self) -> None:
                 registry.asked += 1
                 registry.how(self)
+
+            def do_POST(self) -> None:  # as MLflow's own client searches
+                self.do_GET()
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -290,6 +294,35 @@ def test_the_server_asks_a_registry_that_is_away_no_more_than_it_must(
     clock.seconds += REST
     shelf.follow()
     assert shelf.registry == "answers"
+
+
+def test_a_registry_that_goes_away_between_two_questions_is_away(registry: Registry, project: Project) -> None:
+    """It names no champion, and is gone before it can say whether it is the one that this project served from."""
+    remembered = project.paths.serving / "hours" / "champion.json"
+    write_json(remembered, {"number": 4, "run_id": "r"})
+
+    def once(handler: BaseHTTPRequestHandler) -> None:
+        no_such = registry.saying(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}')
+        (no_such if registry.asked == 1 else registry.saying(500, b""))(handler)
+
+    registry.how = once
+    shelf = Shelf(project.paths, load_operations(project.paths.operations))
+    assert shelf.follow() is False
+    assert "hours/4" in shelf.waiting_for and "said no: 500" in shelf.registry
+
+
+@pytest.mark.slow
+def test_a_fetch_from_a_registry_that_is_silent_ends(
+    registry: Registry, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's own client does the asking there, with limits of its own."""
+    registry.how = registry.silent
+    monkeypatch.setitem(worker.PATIENCE, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(ProjectError, match="registry") as away:
+        worker.fetch(VersionId("hours", 1), project.paths)
+    assert away.value.exit is Exit.UNAVAILABLE and "timed out" in away.value.message.lower()
+    assert registry.asked == 1
 
 
 def test_versions_that_cannot_be_fetched_do_not_start_a_process_for_each_request(

@@ -11,6 +11,6 @@ serving/          the API, and how versions reach it
 operations/       the demo, and newer releases of the template
 cli               `ml`: the verbs
 
-Below all of them: config, typed_yaml, storage, paths, programs, files, clock, log, errors. Imports point one way, from
-the bottom of this list up.
+Below all of them: config, typed_yaml, storage, pages, paths, programs, files, clock, log, errors. Imports point one
+way, from the bottom of this list up.
 """

@@ -21,7 +21,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = None,
     json: Json = False,
 ) -> None:
-    """Answer predictions over HTTP. Docs are at /docs.
+    """Answer predictions over HTTP. A page to try it is at /.
 
     Example: ml serve --port 8000
     """
@@ -43,8 +43,8 @@ def serve(
         host=operations.serving.host if host is None else host,
         port=operations.serving.port if port is None else port,
         ready=lambda address: (
-            console.machine({"listening": address, "docs": f"{address}/docs"})
+            console.machine({"listening": address, "page": f"{address}/" if operations.serving.docs else None})
             if json
-            else console.say(f"listening on {address}, docs at {address}/docs")
+            else console.say(f"listening on {address}" + (f", with a page at {address}/" * operations.serving.docs))
         ),
     )

@@ -119,8 +119,10 @@ def _read(line: bytes, redacted: list[str]) -> tuple[tuple[VersionId, date], lis
     said = from_json(line)
     at = datetime.fromisoformat(said["at"])
     about = (said["model_version"], said["role"], said["degraded"], said["latency_ms"])
-    rows = []
-    for number, (row, prediction) in enumerate(zip(said["rows"], said["predictions"], strict=True)):
+    sent, rows = said["rows"], []
+    if isinstance(sent, dict):  # as columns
+        sent = [dict(zip(sent, values, strict=True)) for values in zip(*sent.values(), strict=True)]
+    for number, (row, prediction) in enumerate(zip(sent, said["predictions"], strict=True)):
         for name in redacted:
             row.pop(name, None)
         rows.append((said["request_id"], number, at, *about, prediction, row))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,12 @@ PRODUCTS = {
     "sklearn.linear_model._ridge.Ridge.predict",
 }
 """scikit-learn's predict methods that are ``matrix @ coef_ + intercept_``; a renamed one only loses the short cut."""
+
+
+@cache
+def _request_model(contract: str) -> RequestModel:
+    """One for all versions of a contract: pydantic never frees a model once made, and a server sees many versions."""
+    return RequestModel(ModelContract.model_validate_json(contract))
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class ModelVersion:
         self.contract = contract
         self.pipeline = pipeline
         self.facts = dict(facts)
-        self.request = RequestModel(contract)
+        self.request = _request_model(contract.model_dump_json())
         self._columns = contract.features
         # the pipeline's own predict would do the same at 30 us a call; one transformer needs no wrapper around it
         self._transform = (pipeline.steps[0][1] if len(pipeline.steps) == 2 else pipeline[:-1]).transform

@@ -36,7 +36,8 @@ def answered(
 ) -> pl.DataFrame:
     """Every row that the two answered since then, in order of time: ``KEPT``, the contract's keys, and ``OWN``."""
     keys, time = CONTRACT.rows.schema.primary_key(), CONTRACT.rows.time
-    whose = pl.col("role").eq("champion") & pl.col("model_version").eq(str(champion))
+    stand_in = pl.col("degraded").is_not_null()
+    whose = pl.col("role").eq("champion") & (pl.col("model_version").eq(str(champion)) | stand_in)
     whose |= pl.col("role").eq(role) & pl.col("model_version").eq(str(other))
     types: Any = KEPT | {name: CONTRACT.rows.schema.columns()[name].dtype for name in keys}
     parts = [pl.DataFrame(schema=types | {OWN: pl.Date})]
@@ -54,11 +55,17 @@ def answered(
 
 
 def pairs(frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows that the champion answered and a shadow predicted too, with the champion's prediction in ``THEIRS``."""
-    theirs = frame.filter(pl.col("role") == "champion").select("request_id", "row", pl.col("prediction").alias(THEIRS))
-    theirs = theirs.unique(["request_id", "row"], keep="first", maintain_order=True)
-    ours = frame.filter(pl.col("role") == "shadow")
-    return ours.join(theirs, on=["request_id", "row"], how="inner", maintain_order="left")
+    """Rows that the champion answered and a shadow predicted too, with the champion's prediction in ``THEIRS``.
+
+    They meet by request, row and key: a caller who gives every request the same ID mixes no parcel with another.
+    """
+    by = ["request_id", "row", *CONTRACT.rows.schema.primary_key()]
+    theirs, ours = (
+        frame.filter(pl.col("role") == role).unique(by, keep="first", maintain_order=True)
+        for role in ("champion", "shadow")
+    )
+    theirs = theirs.select(*by, pl.col("prediction").alias(THEIRS))
+    return ours.join(theirs, on=by, how="inner", nulls_equal=True, maintain_order="left")
 
 
 @dataclass(frozen=True)

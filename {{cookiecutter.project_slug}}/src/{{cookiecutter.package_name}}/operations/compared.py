@@ -34,7 +34,7 @@ class Side:
 
 def side(frame: pl.DataFrame, role: str, version: VersionId) -> Side:
     mine = frame.filter(pl.col("role") == role)
-    took = mine.unique("request_id", keep="first")["latency_ms"].drop_nulls()
+    took = mine.filter(pl.col("degraded").is_null()).unique("request_id", keep="first")["latency_ms"].drop_nulls()
     latency = {
         name: took.quantile(share, "linear") if len(took) * (1 - share) >= BEYOND else None
         for name, share in QUANTILES.items()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from ..clock import days as every_day
+from ..pages.markup import Markup, element, join
+from ..pages.style import STYLE
 from .day import Day
-from .markup import Markup, element, join
 from .plot import Axes, figure
 from .report import lines
 from .status import Status
 from .strip import HEADS, RIGHT, SIGNS, colour, legend, table
-from .style import STYLE
 
 HINTS = {"green": "good", "yellow": "soon", "red": "bad"}
 """Colours of the terminal, as classes of the page."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from .markup import Markup, element, join
+from ..pages.markup import Markup, element, join
 
 WIDTH, HEIGHT = 480, 168
 LEFT, RIGHT, TOP, BOTTOM = 46, 6, 8, 22

@@ -16,7 +16,7 @@ from ..serving.pointer import Pointer
 from ..training import comparison
 from ..training.comparison import Difference
 from .answered import answered, labelled, pairs
-from .compared import QUANTILES, Side, difference_of, labels, ratio_of, shift, side
+from .compared import BEYOND, QUANTILES, Side, difference_of, labels, ratio_of, shift, side
 
 Word = Literal["NOTHING", "NOT YET", "NO RULE", "PASS", "FAIL", "INCONCLUSIVE"]
 
@@ -41,7 +41,7 @@ class Trial:
     sides: tuple[Side, ...] = ()
     ratio: dict[str, float | None] = field(default_factory=dict)
     slower: bool = False
-    """Whether the median request takes longer than ``gate.latency_ratio`` allows."""
+    """Whether a canary's median request takes longer than ``gate.latency_ratio`` allows; a shadow waits its turn."""
     shift: str = ""
     labels: str = ""
     metric: str | None = None
@@ -106,10 +106,15 @@ def look(store: Store, pointer: Pointer, operations: OperationsConfig, model: st
         "stopped": stopped,
         "sides": sides,
         "ratio": ratio,
-        "slower": bool(config.gate and middle and middle > config.gate.latency_ratio),
+        "slower": bool(role == "canary" and config.gate and middle and middle > config.gate.latency_ratio),
     }
     if not operations.serving.log.enabled:
         return Trial("NOT YET", "the prediction log is off (serving.log.enabled): there is nothing to compare", **told)
+    if not sides[1].requests and sides[0].requests * (last["share"] or 100) >= 100 * BEYOND:
+        words = (
+            f"{version} answered none of {sides[0].requests:,} requests: is it refused? /version of a server says why"
+        )
+        return Trial("NOT YET", words, **told)
     sound = frame.filter(pl.col("degraded").is_null(), pl.col("prediction").is_finite())
     sound = pairs(sound) if role == "shadow" else sound
     told["shift"] = shift(sound, role, steps[-1], config)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
@@ -21,6 +21,7 @@ from .front import Front
 from .journal import Journal
 from .keys import Keys
 from .openapi import describe
+from .page import POLICY, base_of, locked, page
 from .predict import Predictor
 from .shelf import Shelf
 from .traces import Traces
@@ -43,6 +44,7 @@ def create_app(
     ``follow=False`` leaves the champion alone, for tests that move it by hand.
     """
     config = operations.serving
+    keys = keys or Keys.of(paths)
     metrics = shelf.metrics
     journal = Journal(paths, operations)
     traces = Traces.wanted(f"{operations.project}-{operations.model}")
@@ -114,7 +116,24 @@ def create_app(
         metrics.registry_up.set(shelf.registry == "answers")
         return Response(metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    return Front(app, predictor, config, metrics, keys or Keys.of(paths), traces)
+    if config.docs:
+
+        @app.get("/", include_in_schema=False)
+        async def people(request: Request) -> Response:
+            headers = {"content-security-policy": POLICY}
+            given = request.headers.get("authorization"), request.headers.get("x-api-key")
+            if keys.required and keys.holder(*given) is None:
+                return HTMLResponse(locked(operations.project), 401, headers)
+            notes = paths.card_notes(operations.model)
+            words = notes.read_text(encoding="utf-8") if notes.is_file() else ""
+            base = base_of(request.url.scheme, request.headers.get("host", ""))
+            return HTMLResponse(page(shelf, operations, words, base, needs_key=keys.required), headers=headers)
+
+        @app.get("/docs", include_in_schema=False)
+        async def docs() -> Response:
+            return RedirectResponse("./")
+
+    return Front(app, predictor, config, metrics, keys, traces)
 
 
 async def _follow(shelf: Shelf, seconds: float) -> None:

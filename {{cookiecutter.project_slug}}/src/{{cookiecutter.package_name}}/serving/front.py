@@ -29,6 +29,8 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 BODY = "the rest of the request"
 OPEN = ("/health", "/ready")
 """Asked by balancers and orchestrators, which have no key; they say nothing that anybody could use."""
+PAGES = ("/", "/docs")
+"""What a browser opens, which has no key to send: the page shows a field for one, and no more before it has it."""
 PREDICT = "/predict"
 VERSIONS = "/versions/"
 SAFE = [
@@ -175,7 +177,7 @@ class Front:
         who = None
         if self._keys.required:
             who = self._keys.holder(request.header(b"authorization"), request.header(b"x-api-key"))
-            if who is None:
+            if who is None and path not in PAGES:
                 raise Refused(401, "no_key", "expected a valid API key, as Authorization: Bearer or X-API-Key")
         if self._rate is not None:
             who = who or (request.scope.get("client") or ("unknown",))[0]

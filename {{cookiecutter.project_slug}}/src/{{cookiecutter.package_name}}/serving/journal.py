@@ -21,6 +21,7 @@ from pydantic_core import to_json
 from ..clock import stopwatch
 from ..config import OperationsConfig
 from ..log import log
+from ..model.columnar import ColumnRows
 from ..paths import Paths
 from .packer import Packer
 from .redaction import must_know
@@ -185,8 +186,10 @@ class Journal:
             log.error("the prediction log lost its last requests", extra={"requests": lost, "reason": reason})
 
     def _line(self, entry: Entry) -> bytes | None:
-        rows = entry.rows
-        if self._redacted:
+        rows: Any = entry.rows
+        if isinstance(rows, ColumnRows):
+            rows = {name: values for name, values in rows.columns.items() if name not in self._redacted}
+        elif self._redacted:
             rows = [{name: value for name, value in row.items() if name not in self._redacted} for row in rows]
         try:
             said = {

@@ -130,18 +130,17 @@ class Shelf:
         """The pinned version, or the registry's champion; with the registry away, the last one it named."""
         if self._pinned is not None:
             return self._pinned
+        remembered = self._remembered() if self.champion is None else None
         try:
             wanted = self._pointer.champion(self._operations.model)
+            facts = self._pointer.facts(remembered[0]) if wanted is None and remembered is not None else None
         except ProjectError as error:
             self.registry = error.message
-            remembered = self._remembered() if self.champion is None else None
             return remembered[0] if remembered else None
         self.registry = "answers"
-        if wanted is None and self.champion is None and (remembered := self._remembered()) is not None:
-            facts = self._pointer.facts(remembered[0])
-            if facts is None or facts.get("run_id") == remembered[1]:
-                self.registry = f"names no champion; it was {remembered[0]} when this project last served"
-                return remembered[0]
+        if wanted is None and remembered is not None and (facts is None or facts.get("run_id") == remembered[1]):
+            self.registry = f"names no champion; it was {remembered[0]} when this project last served"
+            return remembered[0]
         if wanted is None:
             self.waiting_for = (
                 f"no version of {self._operations.model} was promoted yet: "
@@ -207,7 +206,7 @@ class Shelf:
                 if error.exit is not Exit.UNAVAILABLE or not (place / artefact.FACTS).exists():
                     raise
                 log.warning("using the copy on disk", extra={"model_version": str(version), "reason": error.message})
-            _, fails = worker.prove(version, self._paths)
+            _, fails = worker.proven(version, self._paths)
             if fails is not None:
                 self.short_cuts_refused[str(version)] = fails
                 log.warning("plain path", extra={"model_version": str(version), "reason": fails})

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
+from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..errors import Exit, ProjectError, lacking
 from ..model import artefact
 from ..model.fuzz import disagreement
@@ -21,8 +24,12 @@ from ..model.proof import Proof, Verdict, replay
 from ..model.version import ModelVersion
 from ..paths import Paths
 
+PROVEN = "proven.json"
+"""Beside a placed version: the verdict of its proof, and what it holds for."""
 TIMEOUT = 300
 """Seconds; MLflow's import takes 4 on an idle machine, a remote artefact more."""
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""Seconds for each of MLflow's three tries, unless the variable is set; its own 120 would outlast TIMEOUT."""
 
 
 def fetch(version: VersionId, paths: Paths) -> None:
@@ -38,7 +45,39 @@ def verify(version: VersionId, paths: Paths) -> str:
 def prove(version: VersionId, paths: Paths) -> tuple[str, str | None]:
     """Like :func:`verify`, and whether the version's short cut may serve: None, or where it fails the proof's rule."""
     said = _run(["verify", str(version)], paths)
-    return str(said["said"]), said["short_cut_fails"]
+    verdict = str(said["said"]), said["short_cut_fails"]
+    files.write_json(
+        paths.serving / version.folder / PROVEN, {"under": _surroundings(version, paths), "verdict": verdict}
+    )
+    return verdict
+
+
+def proven(version: VersionId, paths: Paths) -> tuple[str, str | None]:
+    """What :func:`prove` found on this machine, under these libraries; it is asked where nobody has yet.
+
+    A promotion has just asked. Importing scikit-learn in another process once more is most of what a server needs
+    until it follows, and it replays the proof in its own process in any case.
+    """
+    try:
+        said = json.loads((paths.serving / version.folder / PROVEN).read_text(encoding="utf-8"))
+        if said["under"] == _surroundings(version, paths):
+            verdict, fails = said["verdict"]
+            return str(verdict), fails
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return prove(version, paths)
+
+
+def _surroundings(version: VersionId, paths: Paths) -> dict[str, str]:
+    """What a verdict holds for: these bytes, this machine, these libraries."""
+    libraries = {name: library_version(name) for name in ("numpy", "scipy", "scikit-learn", "pydantic")}
+    facts = files.sha256(paths.serving / version.folder / artefact.FACTS)
+    return libraries | {
+        "facts": facts,
+        "python": sys.version,
+        "machine": platform.node(),
+        "platform": platform.platform(),
+    }
 
 
 def _run(arguments: list[str], paths: Paths) -> dict[str, Any]:
@@ -47,7 +86,7 @@ def _run(arguments: list[str], paths: Paths) -> dict[str, Any]:
         done = subprocess.run(
             command,
             cwd=paths.root,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"},
+            env=PATIENCE | os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"},
             capture_output=True,
             text=True,
             encoding="utf-8",

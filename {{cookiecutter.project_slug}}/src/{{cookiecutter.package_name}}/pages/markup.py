@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-VOID = {"meta", "br", "link"}
+VOID = {"meta", "br", "link", "input"}
 FOREIGN = {"rect", "line", "path", "circle"}
 """SVG elements that may close themselves."""
 

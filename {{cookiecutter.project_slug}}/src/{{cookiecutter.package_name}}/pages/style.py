@@ -1,4 +1,4 @@
-"""The look of the status page."""
+"""The look of every page: in the dark, on paper and on a phone too."""
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbfbf9; --card: #fff; --ink: #1d2125; --quiet: #697077; --rule: #e3e3de;
