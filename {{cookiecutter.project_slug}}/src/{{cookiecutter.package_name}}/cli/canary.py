@@ -158,9 +158,10 @@ def _show(seen: Trial) -> None:
         + ["too few" if value is None else f"{value:.3g} ms" for value in side.latency.values()]
         for side in seen.sides
     ]
-    times = ["too few" if value is None else f"{value:.2f} times" for value in seen.ratio.values()]
-    grid.append(["", "", "", "", "", *times])
-    heads = ["", "version", "requests", "rows", "degraded", *seen.ratio]
+    if seen.ratio:
+        times = ["too few" if value is None else f"{value:.2f} times" for value in seen.ratio.values()]
+        grid.append(["", "", "", "", "", *times])
+    heads = ["", "version", "requests", "rows", "degraded", *seen.sides[0].latency]
     console.table(heads, grid, right=heads[2:])
     if seen.slower:
         console.say()

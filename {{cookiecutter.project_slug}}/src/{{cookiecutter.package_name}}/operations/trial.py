@@ -40,8 +40,9 @@ class Trial:
     stopped: str | None = None
     sides: tuple[Side, ...] = ()
     ratio: dict[str, float | None] = field(default_factory=dict)
+    """A canary's latencies by the champion's; none for a shadow."""
     slower: bool = False
-    """Whether a canary's median request takes longer than ``gate.latency_ratio`` allows; a shadow waits its turn."""
+    """Whether a canary's median request takes longer than ``gate.latency_ratio`` allows."""
     shift: str = ""
     labels: str = ""
     metric: str | None = None
@@ -91,8 +92,9 @@ def look(store: Store, pointer: Pointer, operations: OperationsConfig, model: st
     frame = answered(champion, version, role, since, now, store)
     steps = [datetime.fromisoformat(turn["at"]) for turn in state.trial]
     sides = tuple(side(frame, *which) for which in (("champion", champion), (role, version)))
-    ratio = {name: ratio_of(sides, name) for name in QUANTILES}
-    middle = ratio["p50"]
+    # a shadow waits until nobody else wants to be computed: its times are no answer's
+    ratio = {name: ratio_of(sides, name) for name in QUANTILES} if role == "canary" else {}
+    middle = ratio.get("p50")
     told: dict[str, Any] = {
         "model": model,
         "champion": str(champion),
@@ -106,7 +108,7 @@ def look(store: Store, pointer: Pointer, operations: OperationsConfig, model: st
         "stopped": stopped,
         "sides": sides,
         "ratio": ratio,
-        "slower": bool(role == "canary" and config.gate and middle and middle > config.gate.latency_ratio),
+        "slower": bool(config.gate and middle and middle > config.gate.latency_ratio),
     }
     if not operations.serving.log.enabled:
         return Trial("NOT YET", "the prediction log is off (serving.log.enabled): there is nothing to compare", **told)
