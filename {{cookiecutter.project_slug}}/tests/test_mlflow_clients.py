@@ -22,7 +22,11 @@ from test_api import server, wait_for
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.model import artefact
-from {{cookiecutter.package_name}}.model.proof import RELATIVE, Proof, compare_predictions
+from {{cookiecutter.package_name}}.model.proof import (
+    RELATIVE,
+    Proof,
+    compare_predictions,
+)
 from {{cookiecutter.package_name}}.paths import registry_uri
 
 from conftest import Project

@@ -19,7 +19,13 @@ from {{cookiecutter.package_name}}.files import write_json
 from {{cookiecutter.package_name}}.log import log
 from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.serving import worker
-from {{cookiecutter.package_name}}.serving.outside import FAILURES, REST, Away, Outside, get
+from {{cookiecutter.package_name}}.serving.outside import (
+    FAILURES,
+    REST,
+    Away,
+    Outside,
+    get,
+)
 from {{cookiecutter.package_name}}.serving.pointer import Pointer
 from {{cookiecutter.package_name}}.serving.shelf import Shelf
 

@@ -6,6 +6,7 @@ import gc
 import json
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -74,6 +75,8 @@ class Shelf:
             return
         if traffic.stopped != self.traffic.stopped:
             log.warning("scoring stopped" if traffic.stopped else "scoring goes on", extra={"reason": traffic.stopped})
+        # at once: a stop does not wait until a canary is loaded
+        self.traffic = replace(self.traffic, stopped=traffic.stopped)
         canary = self._beside("canary", self.canary, traffic.canary)
         shadow = self._beside("shadow", self.shadow, traffic.shadow)
         moved = (canary, shadow) != (self.canary, self.shadow)
