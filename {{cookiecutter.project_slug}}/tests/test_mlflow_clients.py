@@ -22,11 +22,15 @@ from test_api import server, wait_for
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.model import artefact
+<<<<<<< HEAD
 from {{cookiecutter.package_name}}.model.proof import (
     RELATIVE,
     Proof,
     compare_predictions,
 )
+=======
+from {{cookiecutter.package_name}}.model import proof as rule
+>>>>>>> h1
 from {{cookiecutter.package_name}}.paths import registry_uri
 
 from conftest import Project
@@ -42,8 +46,8 @@ def plain(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"created_at": when.strftime("%Y-%m-%dT%H:%M:%S.%f")}
 
 
-def proof_of(project: Project, model: str) -> Proof:
-    return Proof.read(project.paths.serving / model / "1" / artefact.FOLDER / artefact.PROOF)
+def proof_of(project: Project, model: str) -> rule.Proof:
+    return rule.Proof.read(project.paths.serving / model / "1" / artefact.FOLDER / artefact.PROOF)
 
 
 def uri_of(project: Project, model: str) -> str:
@@ -134,9 +138,9 @@ def test_mlflow_models_serve_answers_as_this_server_does(both: Project, model: s
             answer = client.post("/invocations", json=body)
             assert answer.status_code == 200, answer.text
             theirs = numbers(answer.json()["predictions"])
-            assert compare_predictions(proof, theirs, np.abs(theirs - wanted), how) == []
+            assert rule.compare_predictions(proof, theirs, np.abs(theirs - wanted), how) == []
         for number in (0, gap):
             alone = client.post("/invocations", json={"dataframe_records": [rows[number]]})
-            assert numbers(alone.json()["predictions"]) == pytest.approx(wanted[number], rel=RELATIVE)
+            assert numbers(alone.json()["predictions"]) == pytest.approx(wanted[number], rel=rule.RELATIVE)
         heavy = client.post("/invocations", json={"dataframe_records": [rows[0] | {"weight_g": "heavy"}]})
         assert heavy.status_code == 400, "its signature has the contract's types"

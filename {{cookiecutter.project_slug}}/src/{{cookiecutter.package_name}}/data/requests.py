@@ -7,7 +7,7 @@ from them.
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ def save_spool(spool: Path, storage: Storage, paths: Paths, redacted: list[str])
 def _read(line: bytes, redacted: list[str]) -> tuple[tuple[VersionId, date], list[tuple[Any, ...]]]:
     """Version and day of a request, and for each row the values of ``OWN`` and the row itself."""
     said = from_json(line)
-    at = datetime.fromisoformat(said["at"])
+    at = datetime.fromisoformat(said["at"]).astimezone(UTC)
     about = (said["model_version"], said["role"], said["degraded"], said["latency_ms"])
     sent, rows = said["rows"], []
     if isinstance(sent, dict):  # as columns

@@ -30,7 +30,7 @@ REPORTED = (
     "version", "registered", "git_commit", "git_dirty", "dataset_sha256", "window", "contract_version", "lock_sha256",
     "python", "cpu", "metrics", "run_id", "config_file", "seed",
 )  # fmt: skip
-DRAIN = 5.0
+DRAIN = 10.0
 """Seconds that the prediction log has at the end to write what it still holds."""
 LAST_SPANS = 2.0
 """Seconds that a collector has at the end to take the last traces."""
@@ -50,7 +50,7 @@ def create_app(
     traces = Traces.wanted(f"{operations.project}-{operations.model}")
     batcher = Batcher(config.batch_wait_ms / 1000, metrics.batch, traces)
     predictor = Predictor(shelf, operations.model, config, batcher, metrics, journal)
-    for name in ("kept", "dropped", "waiting"):
+    for name in ("kept", "dropped", "waiting", "failed"):
         metrics.of(
             f"ml_prediction_log_{name}", f"Requests {name} by the prediction log", lambda of=name: getattr(journal, of)
         )
