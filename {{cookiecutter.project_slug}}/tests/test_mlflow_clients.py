@@ -22,15 +22,7 @@ from test_api import server, wait_for
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.model import artefact
-<<<<<<< HEAD
-from {{cookiecutter.package_name}}.model.proof import (
-    RELATIVE,
-    Proof,
-    compare_predictions,
-)
-=======
 from {{cookiecutter.package_name}}.model import proof as rule
->>>>>>> h1
 from {{cookiecutter.package_name}}.paths import registry_uri
 
 from conftest import Project
