@@ -203,7 +203,6 @@ OPEN: dict[str, str] = {
     "a body for nobody": "no time limit on a body that nobody reads",
     "a body behind a refusal": "no time limit on a body that nobody reads",
     "never reads": "no time limit on an answer that nobody fetches",
-    "columns": "the prediction log takes lists only: rows that came as columns are not kept",
     "log": "uvicorn's own lines are plain text",
 }
 """What the server does not hold yet, and why."""
@@ -326,7 +325,6 @@ def test_columns_of_different_lengths_are_refused_and_too_long_ones_too(attacked
     refused(answer, "too_many_rows")
 
 
-@pytest.mark.xfail(strict=True, reason=OPEN["columns"])
 def test_columns_are_answered_as_rows_are_and_leave_no_error(attacked: Attacked) -> None:
     columns = {name: [value] * 3 for name, value in attacked.row.items()}
     answer = attacked.ask("POST", "/predict", json.dumps({"columns": columns}).encode())
