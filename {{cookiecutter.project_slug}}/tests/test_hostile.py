@@ -92,8 +92,13 @@ class Attacked:
         head = [f"POST {path} HTTP/{version}", "Host: x", *lines, "", ""]
         return "\r\n".join(head).encode("latin-1") + body
 
+    def settled(self) -> float:
+        """Memory now, in MB; the most that it held is counted anew from here."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
+        return self.memory()
+
     def memory(self) -> float:
-        """The most that it ever held, in MB."""
+        """The most that it held, in MB."""
         text = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
         return int(text.partition("VmHWM:")[2].split()[0]) / 1024
 
@@ -106,6 +111,7 @@ class Attacked:
         new, self.read = said[self.read :].decode(errors="replace"), len(said)
         assert "Traceback" not in new, new[-3000:]
         assert SECRET not in new, new[-3000:]
+        assert '"level": "error"' not in new, new[-3000:]
 
 
 def until_closed(client: socket.socket) -> bytes:
@@ -176,7 +182,10 @@ def attacked(_attacked: Attacked) -> Iterator[Attacked]:
     _attacked.well()
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at the server through /proc"),
+]
 
 
 def refused(answer: Answer, *codes: str) -> None:
@@ -194,6 +203,7 @@ OPEN: dict[str, str] = {
     "a body for nobody": "no time limit on a body that nobody reads",
     "a body behind a refusal": "no time limit on a body that nobody reads",
     "never reads": "no time limit on an answer that nobody fetches",
+    "log": "uvicorn's own lines are plain text",
 }
 """What the server does not hold yet, and why."""
 
@@ -315,6 +325,14 @@ def test_columns_of_different_lengths_are_refused_and_too_long_ones_too(attacked
     refused(answer, "too_many_rows")
 
 
+def test_columns_are_answered_as_rows_are_and_leave_no_error(attacked: Attacked) -> None:
+    columns = {name: [value] * 3 for name, value in attacked.row.items()}
+    answer = attacked.ask("POST", "/predict", json.dumps({"columns": columns}).encode())
+    (row,) = attacked.first
+    assert answer.json["predictions"] == {name: [value] * 3 for name, value in row.items()}
+    attacked.well()
+
+
 TEXTS = {
     "a byte order mark": b"\xef\xbb\xbf%s",
     "Latin-1": b"\xe9",
@@ -391,7 +409,7 @@ def test_a_request_with_broken_bytes_is_answered_or_refused(attacked: Attacked) 
 
 @pytest.mark.parametrize("path", ["/predict", "/versions/hours/1/predict"])
 def test_a_hundred_megabytes_are_refused_when_they_are_announced(attacked: Attacked, path: str) -> None:
-    before = attacked.memory()
+    before = attacked.settled()
     head = attacked.request(b"{", f"Content-Length: {100 * MEGABYTE}", path=path)
     with attacked.connect() as client:
         client.sendall(head)  # and not a byte more: it is refused by what it says
@@ -401,7 +419,7 @@ def test_a_hundred_megabytes_are_refused_when_they_are_announced(attacked: Attac
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_hundred_megabytes_that_stream_are_cut_off(attacked: Attacked, announced: bool) -> None:
-    before, sent = attacked.memory(), 0
+    before, sent = attacked.settled(), 0
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     line = "Transfer-Encoding: chunked"
     if announced:
@@ -420,7 +438,7 @@ def test_a_hundred_megabytes_that_stream_are_cut_off(attacked: Attacked, announc
 
 
 def test_twenty_that_stream_at_once_take_no_memory_and_no_turn(attacked: Attacked) -> None:
-    before = attacked.memory()
+    before = attacked.settled()
     clients = [attacked.connect() for _ in range(20)]
     for client in clients:
         client.sendall(attacked.request(b"f0000\r\n" + b" " * 0xF0000 + b"\r\n", "Transfer-Encoding: chunked"))
@@ -488,6 +506,14 @@ def test_garbage_behind_a_request_is_the_senders_own_loss(attacked: Attacked, na
     attacked.well()
 
 
+@pytest.mark.xfail(strict=True, reason=OPEN["log"])
+def test_the_log_stays_json_whatever_is_sent(attacked: Attacked) -> None:
+    attacked.raw(GARBAGE["noise"])
+    attacked.well()
+    for line in attacked.log.read_text(encoding="utf-8").splitlines()[-20:]:
+        assert json.loads(line)["event"]
+
+
 def test_pipelined_requests_are_answered_in_their_order(attacked: Attacked) -> None:
     bodies = [json.dumps(attacked.row | {"promised_hours": 1.0 + number}).encode() for number in range(50)]
     alone = [attacked.ask("POST", "/predict", body).json["predictions"] for body in bodies]
@@ -546,14 +572,14 @@ FLOODS = {
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_flood_of_headers_is_cut_off(attacked: Attacked, name: str) -> None:
-    before = attacked.memory()
+    before = attacked.settled()
     said = attacked.raw(attacked.request(b"", "Content-Length: 0", *FLOODS[name]))
     assert all(status in (400, 408, 413, 431) for status in statuses(said)), said[:200]
     assert attacked.memory() - before < 30
 
 
 def test_a_head_without_end_is_cut_off(attacked: Attacked) -> None:
-    before, sent = attacked.memory(), 0
+    before, sent = attacked.settled(), 0
     with attacked.connect() as client:
         client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n")
         try:
@@ -643,7 +669,7 @@ def test_a_trickle_of_chunks_is_hung_up_on(attacked: Attacked) -> None:
 @pytest.mark.xfail(strict=True, reason=OPEN["never reads"])
 def test_whoever_never_reads_is_hung_up_on(attacked: Attacked) -> None:
     """Answers that nobody fetches fill the sockets' buffers; then the server waits for him, and not for ever."""
-    before = attacked.memory()
+    before = attacked.settled()
     body = json.dumps({"columns": {name: [value] * 900 for name, value in attacked.row.items()}}).encode()
     ask = attacked.request(body, f"Content-Length: {len(body)}")
     client = socket.socket()
@@ -656,13 +682,14 @@ def test_whoever_never_reads_is_hung_up_on(attacked: Attacked) -> None:
             try:
                 client.sendall(ask)
             except TimeoutError:
-                attacked.well()  # it reads no further while nobody reads its answers; others are served
+                # it reads no further while nobody reads its answers; others are served
+                assert attacked.ask("POST", "/predict", attacked.body).status == 200
             except (BrokenPipeError, ConnectionResetError):
                 hung_up = True
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    attacked.well()
-    assert attacked.memory() - before < 30
     assert hung_up
+    assert attacked.memory() - before < 60
+    attacked.well()
 
 
 def test_clients_that_vanish_leave_nothing_behind(attacked: Attacked) -> None:
