@@ -71,6 +71,7 @@ def measure(package: str, root: Path) -> dict[str, Any]:
     _, failed = ours("data.ingest").ingest_days(days, contract, operations, paths, ours("clock").now())
     assert not failed, failed
     config = ours("config").load_model(root / "configs" / "v1.yaml")
+    frozen = ours("data.dataset").build(config.data, contract, paths)
     results = {}
     for name, features in MODELS.items():
         linear = bool(features)
@@ -79,7 +80,7 @@ def measure(package: str, root: Path) -> dict[str, Any]:
             update["estimator"] = config.estimator.model_copy(update={"kind": "linear", "params": {}})
         with tempfile.TemporaryDirectory() as scratch:
             trained = ours("training.fit").fit(
-                config.model_copy(update=update), contract, paths, scratch=Path(scratch)
+                config.model_copy(update=update), contract, paths, lambda: frozen, scratch=Path(scratch)
             )
         model = trained.version
         frame = trained.dataset.split("train").to_pandas()
