@@ -12,7 +12,8 @@ from prometheus_client import generate_latest
 
 from {{cookiecutter.package_name}}.config import ServingConfig
 from {{cookiecutter.package_name}}.serving.answers import Refused
-from {{cookiecutter.package_name}}.serving.front import Front, Request
+from {{cookiecutter.package_name}}.serving.exchange import Request
+from {{cookiecutter.package_name}}.serving.front import Front
 from {{cookiecutter.package_name}}.serving.metrics import Metrics
 
 

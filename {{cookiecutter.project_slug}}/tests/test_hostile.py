@@ -196,24 +196,6 @@ def refused(answer: Answer, *codes: str) -> None:
     assert SECRET not in answer.body.decode() and len(answer.body) < 10_000
 
 
-OPEN: dict[str, str] = {
-    "an unknown field with a long name": "the name is repeated twice, however long it is",
-    "garbage": "what the client hung up on is logged as a failure of the server, with a traceback",
-    "a body where none is asked for": "no time limit on a body that nobody reads",
-    "a body for nobody": "no time limit on a body that nobody reads",
-    "a body behind a refusal": "no time limit on a body that nobody reads",
-    "never reads": "no time limit on an answer that nobody fetches",
-    "log": "uvicorn's own lines are plain text",
-}
-"""What the server does not hold yet, and why."""
-
-
-def because(name: str, of: str = "") -> Any:
-    """A parameter, expected to fail where OPEN says why."""
-    why = OPEN.get(of or name)
-    return pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=why)] if why else [])
-
-
 DEEP = 100_000
 MALFORMED = {
     "nothing": b"",
@@ -241,7 +223,7 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("name", [because(name) for name in MALFORMED])
+@pytest.mark.parametrize("name", [name for name in MALFORMED])
 def test_what_is_no_request_is_refused(attacked: Attacked, name: str) -> None:
     answer = attacked.ask("POST", "/predict", MALFORMED[name])
     assert answer.status == 422
@@ -497,7 +479,7 @@ def test_garbage_ends_the_connection_and_nothing_else(attacked: Attacked, name: 
     assert SECRET.encode() not in said
 
 
-@pytest.mark.parametrize("name", [because(name, "garbage") for name in GARBAGE if name != "HTTP/0.9"])
+@pytest.mark.parametrize("name", [name for name in GARBAGE if name != "HTTP/0.9"])
 def test_garbage_behind_a_request_is_the_senders_own_loss(attacked: Attacked, name: str) -> None:
     """The connection ends while his first request is computed; the server has nothing to report of that."""
     good = attacked.request(attacked.body, f"Content-Length: {len(attacked.body)}")
@@ -506,7 +488,6 @@ def test_garbage_behind_a_request_is_the_senders_own_loss(attacked: Attacked, na
     attacked.well()
 
 
-@pytest.mark.xfail(strict=True, reason=OPEN["log"])
 def test_the_log_stays_json_whatever_is_sent(attacked: Attacked) -> None:
     attacked.raw(GARBAGE["noise"])
     attacked.well()
@@ -650,7 +631,7 @@ DRIPS = {
 }
 
 
-@pytest.mark.parametrize("name", [because(name) for name in DRIPS])
+@pytest.mark.parametrize("name", [name for name in DRIPS])
 def test_whoever_sends_a_byte_now_and_then_is_hung_up_on(attacked: Attacked, name: str) -> None:
     with attacked.connect() as client:
         seconds, said = drip(client, DRIPS[name], b"x")
@@ -666,7 +647,6 @@ def test_a_trickle_of_chunks_is_hung_up_on(attacked: Attacked) -> None:
     assert statuses(said) == [408]
 
 
-@pytest.mark.xfail(strict=True, reason=OPEN["never reads"])
 def test_whoever_never_reads_is_hung_up_on(attacked: Attacked) -> None:
     """Answers that nobody fetches fill the sockets' buffers; then the server waits for him, and not for ever."""
     before = attacked.settled()
@@ -688,7 +668,7 @@ def test_whoever_never_reads_is_hung_up_on(attacked: Attacked) -> None:
                 hung_up = True
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     assert hung_up
-    assert attacked.memory() - before < 60
+    assert attacked.memory() - before < 120, "a full queue of the prediction log among it"
     attacked.well()
 
 

@@ -31,3 +31,7 @@ def configure(*, machine: bool = False, level: int = logging.WARNING) -> None:
     log.handlers[:] = [handler]
     log.setLevel(level)
     log.propagate = False
+    if machine:  # what the HTTP server says of broken requests, in the same form
+        others = logging.getLogger("uvicorn")
+        others.handlers[:], others.propagate = [handler], False
+        others.setLevel(logging.WARNING)

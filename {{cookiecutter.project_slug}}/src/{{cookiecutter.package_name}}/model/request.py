@@ -39,6 +39,10 @@ REASONS = {
 A version's proof records these words, so an update of pydantic cannot change what a refusal is called."""
 
 
+LONGEST = 100
+"""Characters of a field's name that are repeated: a name that nobody knows may be a megabyte long."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Why one field of one row was refused. Never holds the value: it may be personal."""
@@ -163,7 +167,7 @@ class RequestModel:
     def _refusal(self, error: Any, many: bool) -> Refusal:
         where = list(error["loc"])
         row = where.pop(0) if many and where and isinstance(where[0], int) else 0
-        field = str(where[0]) if where else ""
+        field = str(where[0])[:LONGEST] if where else ""
         column = self.columns.get(field)
         if error["type"] == "json_invalid":
             return Refusal(row, "", "json", "a JSON object, or an array of objects")

@@ -20,7 +20,7 @@ from ..model.request import RequestRefused
 from ..model.version import ModelVersion
 from .answers import Refused
 from .batcher import Batcher
-from .front import Request
+from .exchange import MODEL, Request
 from .journal import Entry
 from .metrics import Metrics
 from .shelf import Shelf
@@ -127,7 +127,7 @@ class Predictor:
             if chosen is None:  # its process takes longer than most requests may; it goes on loading for the next one
                 request.waited_for = f"{version_id}, which is being loaded"
                 chosen = await asyncio.to_thread(self._shelf.get, version_id)
-                request.waited_for = "the model"
+                request.waited_for = MODEL
         except ProjectError as error:
             status = {Exit.USAGE: 404, Exit.SAID_NO: 409}.get(error.exit, 503)
             code = {404: "no_such_version", 409: "version_refused"}.get(status, "unavailable")

@@ -7,6 +7,7 @@ a byte a minute would hold a hundred connections for ever.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -21,6 +22,7 @@ class Impatient(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._answered: Any = None
         self._head = 0
         self._in_head = True
         self._timer: asyncio.TimerHandle | None = self.loop.call_later(self.seconds, self._end, 408)
@@ -35,6 +37,7 @@ class Impatient(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"]["abort"] = self.transport.abort
         self._in_head = True
         if self._timer is None:
             self._head = 0
@@ -52,6 +55,15 @@ class Impatient(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
         super().connection_lost(exc)
+        # uvicorn tells the newest request only; of several in a line the one that is being answered must know as well
+        if self._answered is not None:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+        self.pipeline.clear()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _end(self, status: int) -> None:
         self._timer = None
