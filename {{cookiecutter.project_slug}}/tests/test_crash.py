@@ -116,7 +116,7 @@ def test_killed_at_any_boundary_the_old_or_the_new_stands_and_the_next_run_compl
     assert len(numbers) > 5
     for number in numbers:
         where = f"{number}: {whole.boundaries[number - 1]}"
-        project = promoted.copy(tmp_path / "killed")
+        project = promoted.copy(tmp_path / f"killed-{number}")
         died = forks.ml(project.paths.root, *RUN, at=number)
         assert died.code == -9, (where, died.err)
 
@@ -185,7 +185,7 @@ def test_a_retraining_killed_in_any_phase_is_completed_without_another_training(
 
     for number in phases(whole.boundaries):
         where = f"{number}: {whole.boundaries[number - 1]}"
-        project = promoted.copy(tmp_path / "killed")
+        project = promoted.copy(tmp_path / f"killed-{number}")  # MLflow remembers a folder
         died = forks.ml(project.paths.root, *RUN, setup=forks.light, at=number)
         assert died.code == -9, (where, died.err)
         assert readable(project) == after, (where, "the day was scored before")
