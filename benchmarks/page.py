@@ -3,9 +3,10 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,27 @@ def measure(script: Path, *arguments: str) -> dict[str, Any]:
         command = [uv, "run", "--no-sync", "python", str(script), package, *arguments]
         done = subprocess.run(command, cwd=project, env=inside, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def run(
+    name: str,
+    script: Path,
+    section: Callable[[dict[str, Any]], str],
+    broken: Callable[[dict[str, Any]], Sequence[str]],
+) -> int:
+    """Measure, show the section ``name`` and put it on the page (not with ``--quick``), say what is not kept.
+
+    Returns the exit code: 1 when a promise is broken.
+    """
+    quick = "--quick" in sys.argv[1:]
+    measured = measure(script, *(["--quick"] if quick else []))
+    sys.stdout.write(section(measured))
+    if not quick:
+        put(name, section(measured))
+        sys.stdout.write(f"\nwritten to {PAGE.relative_to(ROOT)}\n")
+    for line in (missed := broken(measured)):
+        sys.stdout.write(f"not kept: {line}\n")
+    return 1 if missed else 0
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:

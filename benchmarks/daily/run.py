@@ -98,18 +98,5 @@ def section(measured: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def main() -> int:
-    quick = "--quick" in sys.argv[1:]
-    measured = page.measure(Path(__file__).with_name("measure.py"), *(["--quick"] if quick else []))
-    sys.stdout.write(section(measured))
-    if not quick:
-        page.put("daily", section(measured))
-        sys.stdout.write(f"\nwritten to {page.PAGE.relative_to(page.ROOT)}\n")
-    above = broken(measured)
-    for line in above:
-        sys.stdout.write(f"above its limit: {line}\n")
-    return 1 if above else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(page.run("daily", Path(__file__).with_name("measure.py"), section, broken))
