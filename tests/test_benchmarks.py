@@ -64,6 +64,7 @@ def day() -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("two cores")
 def test_a_check_costs_little_beside_the_others(day: dict[str, Any]):
     for seen in day["checks"].values():
         ratios = seen["ratios"]
@@ -72,6 +73,7 @@ def test_a_check_costs_little_beside_the_others(day: dict[str, Any]):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("two cores")
 def test_a_bigger_day_costs_no_more_a_row(day: dict[str, Any]):
     sizes = [seen["rows"] for seen in day["days"]]
     assert sizes == sorted(sizes) and len(sizes) == 3
@@ -83,6 +85,7 @@ def test_a_bigger_day_costs_no_more_a_row(day: dict[str, Any]):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("two cores")
 def test_a_broken_promise_of_the_daily_run_is_said(day: dict[str, Any]):
     worse = copy.deepcopy(day)
     for seen in worse["checks"].values():
