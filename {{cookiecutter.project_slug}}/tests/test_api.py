@@ -428,6 +428,13 @@ def test_a_proof_that_held_here_is_not_asked_for_in_another_process_again(
     worker.proven(version, trained.paths)
     assert len(asked) == 6
 
+    def refuses(*_: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(worker.files, "write_json", refuses)
+    stamp.unlink()
+    assert worker.proven(version, trained.paths) == ("reproduced", None), "as in an image"
+
 
 @pytest.mark.slow
 def test_the_server_imports_nothing_of_the_training_side(trained: Project) -> None:

@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,9 @@ def prove(version: VersionId, paths: Paths) -> tuple[str, str | None]:
     """Like :func:`verify`, and whether the version's short cut may serve: None, or where it fails the proof's rule."""
     said = _run(["verify", str(version)], paths)
     verdict = str(said["said"]), said["short_cut_fails"]
-    files.write_json(
-        paths.serving / version.folder / PROVEN, {"under": _surroundings(version, paths), "verdict": verdict}
-    )
+    with suppress(OSError):  # in an image nothing can be written, and it is asked once more at the next start
+        place = paths.serving / version.folder / PROVEN
+        files.write_json(place, {"under": _surroundings(version, paths), "verdict": verdict})
     return verdict
 
 
