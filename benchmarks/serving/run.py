@@ -154,8 +154,8 @@ def section(measured: dict[str, Any]) -> str:
         {crowd["p99"] * 1e3:,.0f} ms, slowest {crowd["slowest"]:.2f} s where the limit is
         {crowd["limit"]:.0f} s; answers: {statuses}.""")
     starts = prose("""From the command to the first prediction, files in the page cache, in turn; ours
-        verifies every file, replays the version's proof in a process of its own, and once more in the
-        server.""")
+        verifies every file and replays the version's proof, which a promotion did before in a process of
+        its own.""")
     how = prose(f"""{measured["cpu"]}. {page.versions(measured)}. Again: `make bench-serving`.""")
     parts = ["## Serving", about, promises_table(measured), who, servers_table(measured)]
     parts += [prose(f"{name} is left out: {why}") for name, why in measured["missing"].items()]
