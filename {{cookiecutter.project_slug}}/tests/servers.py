@@ -23,13 +23,16 @@ from conftest import Project
 PACKAGE = "{{cookiecutter.package_name}}"
 
 
-def point(project: Project, version: str) -> None:
-    """Move the champion without replaying the proof: these tests watch what the server does with it."""
+def point(project: Project, version: str, *, fetch: bool = True) -> None:
+    """Move the champion without replaying the proof: these tests watch what the server does with it.
+
+    Without ``fetch`` nobody has looked at its files either.
+    """
     registry = Registry(project.paths)
     champion.promote(
         registry,
         parse(version, "hours"),
-        lambda id: str(registry.fetch(id)),
+        lambda id: str(registry.fetch(id)) if fetch else "",
         now=datetime.now(UTC),
         why="a test",
         force=True,
