@@ -168,6 +168,8 @@ def ask(address: str, token: str = "") -> dict[str, Any]:
 def airflow_settings(scene: Scene, port: int) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(scene.state / "airflow"),
+        # Three programs write to one SQLite; 5 s, its default, is too short a wait on a busy machine.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{scene.state}/airflow.db?timeout=120",
         "AIRFLOW__CORE__DAGS_FOLDER": str(scene.project.path / "deploy" / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -206,7 +208,7 @@ def test_airflow_makes_up_for_days_and_retries_only_what_is_not_there_yet(scene:
 
     api = f"http://127.0.0.1:{port}"
     serve = ("api-server", "--host", "127.0.0.1", "--port", str(port))
-    with scene.running("airflow", *serve) as server, scene.running("airflow", "scheduler") as scheduler:
+    with scene.running("airflow", *serve) as server:
 
         def over(*days: str) -> dict[str, tuple[str, int]]:
             """What became of these days, once all of them are over."""
@@ -214,16 +216,19 @@ def test_airflow_makes_up_for_days_and_retries_only_what_is_not_there_yet(scene:
             ended = [day for day, (state, _) in found.items() if state in ("success", "failed")]
             return found if len(ended) == len(days) else {}
 
-        until(lambda: len(scene.calls()) >= 3, server, scheduler)
-        seen = until(lambda: over(late, refused), server, scheduler)
-        assert seen == {late: ("success", 2), refused: ("failed", 1)}
-        assert scene.calls()[:3] == [f"run --date {day}" for day in (late, late, refused)]
-        assert scene.ended(late) == ["ok hours/1"], "the second try was the real one"
+        with scene.running("airflow", "scheduler") as scheduler:
+            until(lambda: len(scene.calls()) >= 3, server, scheduler)
+            seen = until(lambda: over(late, refused), server, scheduler)
+            assert seen == {late: ("success", 2), refused: ("failed", 1)}
+            assert scene.calls()[:3] == [f"run --date {day}" for day in (late, late, refused)]
+            assert scene.ended(late) == ["ok hours/1"], "the second try was the real one"
 
         days = ("2026-06-01", "2026-06-02")  # before FIRST_DAY, both ends
         span = ("--from-date", days[0], "--to-date", days[1])
+        # While no scheduler runs: SQLite refuses the second of two writers.
         scene.run("airflow", "backfill", "create", "--dag-id", "ml_daily", *span)
-        assert set(until(lambda: over(*days), server, scheduler).values()) == {("success", 1)}
+        with scene.running("airflow", "scheduler") as scheduler:
+            assert set(until(lambda: over(*days), server, scheduler).values()) == {("success", 1)}
     assert [call for call in scene.calls() if "2026-06" in call] == [f"run --date {day}" for day in days]
     assert scene.ended("2026-06-02") == ["ok hours/1"]
 
