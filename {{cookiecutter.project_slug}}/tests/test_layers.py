@@ -22,6 +22,7 @@ LAYERS = [
     ["model"],
     ["data"],
     ["training"],
+    ["monitoring"],
     ["serving"],
     ["operations"],
     ["cli"],
