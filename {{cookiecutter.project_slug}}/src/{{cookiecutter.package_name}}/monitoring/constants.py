@@ -7,7 +7,6 @@ own residuals make likely. The thresholds are those that such days cross as ofte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,12 +95,17 @@ def derive(
     days = _Days(_shrunk_autocorrelation(residual), _shrunk_share(variance, sampling, freedom))
     weights = _likely(residual, good, days, rng)
     lone, double = _extremes(days, weights, simulated, rng)
-    years = lone.years / days.phi.size
-    big, c2 = lone.threshold(budget / 2 * years), double.threshold(budget / 2 * years)
+    years = lone.streams / days.phi.size
+    each = budget / 2
+    for _ in range(3):  # often both fire for the same days, which are one page
+        big, c2 = lone.threshold(each * years), double.threshold(each * years)
+        pages = _together(lone.above(big), double.above(c2)) / years
+        each *= min(budget / max(pages, each), 2.0)
+    big, c2 = lone.threshold(each * years), double.threshold(each * years)
     return Constants(
         c2=c2,
         big=big,
-        pages=(lone.above(big) + double.above(c2)) / years,
+        pages=_together(lone.above(big), double.above(c2)) / years,
         monitors=int(days.phi.size),
         days=int(good.any(axis=1).sum()),
         autocorrelation=float(days.phi.mean()),
@@ -211,31 +215,34 @@ def _median(weights: dict[Tail, float]) -> float:
 
 @dataclass(frozen=True)
 class _Extremes:
-    """The far deviations of many simulated years of single monitors: year, day and size, by day within a year."""
+    """The far deviations of many simulated years of single monitors: which one's, on what day, and how far."""
 
-    years: float
+    streams: int
     stream: np.ndarray
     day: np.ndarray
     size: np.ndarray
 
-    def above(self, threshold: float) -> float:
-        """Pages at this threshold, counting one for what fires again within the cool-down."""
-        return float(sum(1 for _ in self._pages(threshold)))
+    def above(self, threshold: float) -> np.ndarray:
+        """Days on which the threshold is crossed, counted on over all streams; a stream takes two years of them."""
+        far = self.size > threshold
+        return self.stream[far] * 2 * YEAR + self.day[far]
 
     def threshold(self, allowed: float) -> float:
-        """The lowest threshold with at most so many pages; beyond the largest deviation seen where that is none."""
+        """The lowest threshold with at most so many pages."""
         low, high = 2.0, 60.0
         while high - low > 0.005:
             middle = (low + high) / 2
-            low, high = (middle, high) if self.above(middle) > allowed else (low, middle)
+            low, high = (middle, high) if _together(self.above(middle)) > allowed else (low, middle)
         return high
 
-    def _pages(self, threshold: float) -> Iterator[int]:
-        last, free = -1, 0
-        for at in np.flatnonzero(self.size > threshold):
-            if self.stream[at] != last or self.day[at] >= free:
-                last, free = int(self.stream[at]), int(self.day[at]) + COOLDOWN
-                yield at
+
+def _together(*days: np.ndarray) -> int:
+    """Pages for these days: what comes within the cool-down of a page is none."""
+    count, free = 0, 0
+    for day in np.unique(np.concatenate(days)):
+        if day >= free:
+            count, free = count + 1, day + COOLDOWN
+    return count
 
 
 def _extremes(
@@ -252,7 +259,7 @@ def _extremes(
             some = min(left, AT_ONCE)
             which = rng.integers(days.phi.size, size=some)
             of_some = _Days(days.phi[which], days.share[which])
-            z = scores(_simulated(of_some, tail, warm + YEAR, rng)).z[warm:]
+            z = scores(_simulated(of_some, tail, warm + YEAR, rng), np.sqrt(1 - of_some.share)).z[warm:]
             for arm, far in zip(found, (np.abs(z), twice(z)), strict=True):
                 stream, day = np.nonzero(far.T > 2.0)
                 arm.append(np.stack([stream + made, day, far[day, stream]]))
