@@ -7,7 +7,7 @@ own residuals make likely. The thresholds are those that such days cross as ofte
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class Constants:
     """Mean over the monitors of the correlation of a day's deviation with the day before."""
     tail: float
     """Degrees of freedom of t; infinite for a normal distribution: the median of what the residuals make likely."""
+    drift: float
+    """How far off the history's means are beyond what chance explains, in sds: 0 unless the normal itself moves."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class _Days:
     """Correlation with the day before."""
     share: np.ndarray
     """Part of the variance that is the day's, not the sampling's."""
+    drift: float = 0.0
 
 
 def derive(
@@ -94,6 +97,8 @@ def derive(
     sampling = np.where(good, floor[:, counted] ** 2, 0.0).sum(axis=0) / good.sum(axis=0)
     days = _Days(_shrunk_autocorrelation(residual), _shrunk_share(variance, sampling, freedom))
     weights = _likely(residual, good, days, rng)
+    judged = np.where(good, values[:, counted], np.nan), np.where(good, floor[:, counted], np.nan)
+    days = replace(days, drift=_drift(*judged, days, rng))
     lone, double = _extremes(days, weights, simulated, rng)
     years = lone.streams / days.phi.size
     each = budget / 2
@@ -110,6 +115,7 @@ def derive(
         days=int(good.any(axis=1).sum()),
         autocorrelation=float(days.phi.mean()),
         tail=_median(weights),
+        drift=days.drift,
     )
 
 
@@ -204,6 +210,39 @@ def _likely(residual: np.ndarray, good: np.ndarray, days: _Days, rng: np.random.
     return {tail: weight / sum(raw.values()) for tail, weight in raw.items()}
 
 
+def _drift(values: np.ndarray, floor: np.ndarray, days: _Days, rng: np.random.Generator) -> float:
+    """How far the means of eight weeks lag behind what moves slowly, such as a season: the sd of that lag, in sds.
+
+    In the mean of the z of four weeks chance averages out and a lag does not. What is left over what stationary days
+    show, and twice their sd, is lag. 0 where no four weeks can be judged.
+    """
+    seen = _slow(scores(values, floor).z)
+    if not np.isfinite(seen):
+        return 0.0
+    gaps = np.isnan(values)
+    sampling = np.sqrt(1 - days.share)
+    made = (_simulated(days, Tail(NORMAL), len(values), rng).astype(float) for _ in range(COPIES))
+    found = [_slow(scores(np.where(gaps, np.nan, some), sampling).z) for some in made]
+    return float(np.sqrt(max(seen - np.mean(found) - 2 * np.std(found, ddof=1), 0.0)))
+
+
+def _slow(z: np.ndarray) -> float:
+    """Variance of the z's means of four weeks, without the noise: of every other day, times of the days between."""
+    judged = np.isfinite(z).any(axis=1)
+    z = np.clip(z[judged.argmax() :], -4, 4)
+    weeks = z[len(z) % 28 :].reshape(-1, 28, z.shape[1])
+    if not judged.any() or not len(weeks):
+        return float("nan")
+    count = np.isfinite(weeks).sum(axis=1) >= 14
+    product = _mean(weeks[:, ::2]) * _mean(weeks[:, 1::2])
+    return float(product[count].mean()) if count.any() else float("nan")
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    there = np.isfinite(values)
+    return np.where(there, values, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+
+
 def _median(weights: dict[Tail, float]) -> float:
     below = 0.0
     for tail, weight in sorted(weights.items(), key=lambda item: item[0].freedom):
@@ -260,6 +299,7 @@ def _extremes(
             which = rng.integers(days.phi.size, size=some)
             of_some = _Days(days.phi[which], days.share[which])
             z = scores(_simulated(of_some, tail, warm + YEAR, rng), np.sqrt(1 - of_some.share)).z[warm:]
+            z = z + days.drift * rng.standard_normal(some)
             for arm, far in zip(found, (np.abs(z), twice(z)), strict=True):
                 stream, day = np.nonzero(far.T > 2.0)
                 arm.append(np.stack([stream + made, day, far[day, stream]]))
