@@ -1,6 +1,7 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
 from . import (  # the verbs
+    alerts,
     canary,
     daily,
     data,
@@ -18,6 +19,7 @@ from . import (  # the verbs
 from .root import app, main
 
 __all__ = [
+    "alerts",
     "app",
     "canary",
     "daily",

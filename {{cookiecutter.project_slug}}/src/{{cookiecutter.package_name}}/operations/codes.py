@@ -25,6 +25,7 @@ TITLES = {
     "RUN002": "storage or registry does not answer",
     "RUN003": "the day was not run",
     "RUN004": "a record that cannot be read",
+    "ALERT001": "somebody was not told",
 }
 NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
     "DATA002": "ml ingest --date {day}",
@@ -32,6 +33,7 @@ NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
     "SCORE001": "ml ingest --config {config} --date {day}",
     "SCORE002": "ml verify {version}",
     "RUN004": "ml status --date {day}",
+    "ALERT001": "ml alerts test",
     "TRAIN001": "ml train --config {config}",
     "TRAIN002": "ml gate {challenger}",
     "TRAIN003": "ml card {challenger}",

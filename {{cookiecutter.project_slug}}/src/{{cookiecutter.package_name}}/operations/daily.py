@@ -19,7 +19,7 @@ from ..model.version import ModelVersion
 from ..paths import Paths
 from ..spec import Table
 from ..storage import Held
-from . import arrivals, intake, retraining
+from . import alerts, arrivals, intake, retraining
 from .attempt import Clock, Job, Run
 from .day import alive
 from .ledger import PIPELINE, Attempt, Ledger, Partition, Said
@@ -37,10 +37,12 @@ def run(
     report: Report = lambda _: None,
     ledger: Ledger | None = None,
     examined: Callable[[Table], Examined] | None = None,
+    tell: bool = True,
 ) -> Attempt:
-    """Do what is due for ``day`` and record it. What went wrong is in the attempt that is returned, not raised.
+    """Do what is due for ``day``, record it and tell whom it concerns. What went wrong is in the attempt, not raised.
 
-    ``examined`` gives what was found in the day's delivery of a table, where that was read ahead.
+    ``examined`` gives what was found in the day's delivery of a table, where that was read ahead. Without ``tell``
+    the caller sees to the alerts.
 
     Raises ProjectError before anything is touched: exit 2 for a day in the future, a record or a configuration that
     cannot be read; exit 4 for a day that is not over, or that another run is busy with.
@@ -52,7 +54,7 @@ def run(
     try:
         with ledger.storage.locked(f"run-{PIPELINE}-{day}", wait=False):
             run = Run(ledger, day, paths, clock, report)
-            return _everything(Job(run, day, clock(), paths, operations, store, examined))
+            done = _everything(Job(run, day, clock(), paths, operations, store, examined))
     except Held as held:
         who = _holder(ledger, day) or held.holder
         raise ProjectError(
@@ -60,6 +62,16 @@ def run(
             hint=f"ml status --date {day}",
             exit=Exit.UNAVAILABLE,
         ) from None
+    except ProjectError:
+        raise
+    except Exception:
+        if tell:
+            alerts.after_run(day, None, ledger, paths, operations, clock())
+        raise
+    if tell:
+        report("alerts")
+        alerts.after_run(day, done, ledger, paths, operations, clock())
+    return done
 
 
 def _holder(ledger: Ledger, day: date) -> str:
