@@ -19,14 +19,22 @@ SHORT = 4
 
 
 class _Words(logging.Handler):
-    """What the library has to say; it tells why only its logger."""
+    """What the library has to say; why something failed it tells its logger only, and the cause as a detail."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__()
         self.said: list[str] = []
+        self.causes: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+        said = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            self.said.append(said)
+        elif "Exception: " in said:  # errors around errors, of which the innermost is the last
+            self.causes.append(said.partition("Exception: ")[2].rpartition(": ")[2].strip("()'\""))
+
+    def __str__(self) -> str:
+        return " ".join([*self.said[:1], *(f"({cause})" for cause in self.causes[:1])])
 
 
 def send(variable: str, title: str, body: str) -> tuple[str, bool]:
@@ -41,6 +49,7 @@ def send(variable: str, title: str, body: str) -> tuple[str, bool]:
     words = _Words()
     logger = logging.getLogger("apprise")
     logger.handlers[:], logger.propagate = [words], False
+    logger.setLevel(logging.DEBUG)
     channel = apprise.Apprise.instantiate(address)
     if not isinstance(channel, apprise.NotifyBase):
         return f"{variable} holds no address that apprise knows", False
@@ -49,7 +58,7 @@ def send(variable: str, title: str, body: str) -> tuple[str, bool]:
     except Exception as error:  # a plugin's own mistake must be told like any other failure
         arrived = False
         words.said.append(f"{type(error).__name__}: {error}")
-    said = redacted(" ".join(words.said[:2]), address) or "it was not accepted"
+    said = redacted(str(words), address) or "it was not accepted"
     return ("" if arrived else said), True
 
 

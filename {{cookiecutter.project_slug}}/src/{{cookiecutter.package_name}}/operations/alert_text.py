@@ -10,7 +10,8 @@ from datetime import date
 from ..config import OperationsConfig
 from ..console import runnable
 from .alert_state import Alert
-from .codes import NEXT, TITLES, heading
+from .codes import command, heading
+from .codes import title as name
 from .day import brief
 
 LISTED = 10
@@ -34,14 +35,14 @@ class About:
     def command(self, alert: Alert) -> str:
         words = {"day": alert.day, "config": self.operations.retraining.config}
         words |= {"version": self.version or "VERSION", "challenger": self.challenger or "VERSION"}
-        return runnable(NEXT[alert.code].format(**words))
+        return runnable(command(alert.code, **words))
 
 
 def page(alerts: Sequence[Alert], about: About) -> tuple[str, str]:
     """Title and body of one message that tells all of them."""
     days = sorted({alert.day for alert in alerts})
     codes = ", ".join(dict.fromkeys(alert.code for alert in alerts))
-    what = f"{TITLES[alerts[0].code]} ({codes})" if len(alerts) == 1 else f"{len(alerts)} pages: {codes}"
+    what = f"{name(codes) or 'page'} ({codes})" if len(alerts) == 1 else f"{len(alerts)} pages: {codes}"
     title = f"[{about.operations.project}] {_span(days)}: {what}"
     numbers = " ".join(str(alert.id) for alert in alerts[:LISTED])
     known = runnable(f"ml alerts ack {numbers} --reason TEXT")
@@ -87,7 +88,7 @@ def _listed(alerts: Sequence[Alert], about: About) -> list[str]:
     lines = []
     for alert in alerts[:LISTED]:
         lines += [
-            f"{alert.code} {TITLES[alert.code]}",
+            f"{alert.code} {name(alert.code)}".rstrip(),
             f"  {plain(brief(alert.said))[:LONGEST]}",
             f"  day {alert.day}, since {alert.since}, {alert.monitor or alert.step}, alert {alert.id}",
             f"  runbook: {heading(alert.code)}",

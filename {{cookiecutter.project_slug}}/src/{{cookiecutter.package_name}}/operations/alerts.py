@@ -48,7 +48,7 @@ def after_run(
             state, torn = _state(ledger)
             before = state.model_dump_json()
             try:
-                _tell(state, ledger, paths, operations, now, keep=not torn)
+                _tell(day, state, ledger, paths, operations, now, keep=not torn)
                 state.broke = ""
             except Exception as raised:  # a run has ended, and its own word must stand whatever happens here
                 log.error("alerts broke off: %s", raised)
@@ -74,10 +74,11 @@ def _state(ledger: Ledger) -> tuple[State, bool]:
 
 
 def _tell(
-    state: State, ledger: Ledger, paths: Paths, operations: OperationsConfig, now: datetime, *, keep: bool
+    day: date, state: State, ledger: Ledger, paths: Paths, operations: OperationsConfig, now: datetime, *, keep: bool
 ) -> None:
     config = operations.alerts
-    days = _days(ledger, operations, now)
+    # days after this one that were not run may be next in turn: a schedule that makes up for a week goes in order
+    days = [one for one in _days(ledger, operations, now) if one.date <= day or one.state != "not run"]
     about, promoted = _about(days, paths, operations)
     pages = notice(state, days, config, now, promoted=promoted, since=_since(ledger))
     _retarget(state, config)

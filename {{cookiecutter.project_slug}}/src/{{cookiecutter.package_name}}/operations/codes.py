@@ -41,7 +41,19 @@ NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
 """What to type first; the runbook says what comes before and after it."""
 
 
+def title(code: str) -> str:
+    """Its words; none for a code that only another release knows, whose records are read all the same."""
+    return TITLES.get(code, "")
+
+
 def heading(code: str) -> str:
     """The code's heading in docs/runbook.md, and the link that leads to it."""
+    if code not in TITLES:
+        return "docs/runbook.md"
     anchor = f"{code} {TITLES[code]}".lower().replace("'", "").replace(" ", "-")
     return f"docs/runbook.md#{anchor}"
+
+
+def command(code: str, **words: object) -> str:
+    """What to type first, about this day, version, challenger and config."""
+    return NEXT.get(code, "ml status --date {day}").format(**words)

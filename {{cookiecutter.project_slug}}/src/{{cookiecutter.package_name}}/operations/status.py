@@ -15,7 +15,7 @@ from . import alert_state, undone
 from . import day as one_day
 from .alert_state import State
 from .arrivals import deadline
-from .codes import NEXT, Tier, heading
+from .codes import Tier, command, heading
 from .day import Day, brief
 from .ledger import Ledger
 
@@ -116,7 +116,7 @@ def _alerts(ledger: Ledger) -> tuple[State, str]:
 
 
 def _of_alerts(day: date, trouble: str) -> Action:
-    return Action("page", "ALERT001", day, trouble, heading("ALERT001"), NEXT["ALERT001"].format(day=day))
+    return Action("page", "ALERT001", day, trouble, heading("ALERT001"), command("ALERT001"))
 
 
 def _told(alerts: State, operations: OperationsConfig) -> str:
@@ -174,15 +174,12 @@ def _actions(day: Day, operations: OperationsConfig, champion: str, ever: set[st
         "challenger": made.facts["version"] if made else "VERSION",
         "config": operations.retraining.config,
     }
-    return [
-        Action(tier, code, day.date, text, heading(code), NEXT[code].format(**words)) for tier, code, text in urgent
-    ]
+    return [Action(tier, code, day.date, text, heading(code), command(code, **words)) for tier, code, text in urgent]
 
 
 def _of_record(day: Day) -> Action:
     said = day.problem.message if day.problem else ""
-    command = NEXT["RUN004"].format(day=day.date)
-    return Action("ticket", "RUN004", day.date, said, heading("RUN004"), command)
+    return Action("ticket", "RUN004", day.date, said, heading("RUN004"), command("RUN004", day=day.date))
 
 
 def _promoted(paths: Paths, operations: OperationsConfig) -> tuple[dict[str, Any] | str, set[str]]:

@@ -56,15 +56,12 @@ def _of(step: Step) -> list[Urgent]:
 
 def answered(state: str, last: Attempt | None, keys: Collection[Key]) -> bool:
     """Whether somebody has answered for everything that keeps a day in this state from being fine."""
-    pages = [item for item in urgent(state, last) if item.tier == "page"]
+    items = urgent(state, last)
+    pages = [item for item in items if item.tier == "page"]
     if any(item.key not in keys for item in pages):
         return False
     if last is None or state == "killed":
         return bool(pages)
-    open_steps = [step.outcome for step in last.steps if not _excused(step, keys)]
-    return worst(open_steps) == "ok" and "running" not in open_steps
-
-
-def _excused(step: Step, keys: Collection[Key]) -> bool:
-    said = _of(step)
-    return bool(said) and all(item.key in keys for item in said)
+    of_step = {step.name: [item.key in keys for item in items if item.step == step.name] for step in last.steps}
+    left = [step.outcome for step in last.steps if not (of_step[step.name] and all(of_step[step.name]))]
+    return worst(left) == "ok"
