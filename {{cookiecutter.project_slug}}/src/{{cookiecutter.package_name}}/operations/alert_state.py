@@ -19,6 +19,8 @@ from .codes import Tier
 from .urgent import Key
 
 KEY, FALSE, LOCK = "alerts/state.json", "alerts/false.json", "alerts"
+FALSE_LOCK = "false-pages"
+"""Calibration adds to the same list."""
 TEST = "test alert"
 """The step that `ml alerts test` leaves in the ledger, among rehearsals."""
 KEPT = timedelta(days=400)
@@ -162,6 +164,11 @@ def write(state: State, storage: Storage, now: datetime) -> None:
 
 def label(storage: Storage, alerts: Iterable[Alert]) -> None:
     """Keep the list of pages that were false, which calibration and judgement read, in step with the answers."""
+    with storage.locked(FALSE_LOCK):
+        _label(storage, list(alerts))
+
+
+def _label(storage: Storage, alerts: Iterable[Alert]) -> None:
     content = storage.read(FALSE)
     kept: list[dict[str, Any]] = _as_list(content, storage.where(FALSE))
     for alert in alerts:
