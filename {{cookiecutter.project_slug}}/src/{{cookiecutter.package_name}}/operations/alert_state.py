@@ -165,22 +165,17 @@ def write(state: State, storage: Storage, now: datetime) -> None:
 def label(storage: Storage, alerts: Iterable[Alert]) -> None:
     """Keep the list of pages that were false, which calibration and judgement read, in step with the answers."""
     with storage.locked(FALSE_LOCK):
-        _label(storage, list(alerts))
-
-
-def _label(storage: Storage, alerts: Iterable[Alert]) -> None:
-    content = storage.read(FALSE)
-    kept: list[dict[str, Any]] = _as_list(content, storage.where(FALSE))
-    for alert in alerts:
-        if alert.monitor is None or alert.z is None:
-            continue
-        one = {"monitor": alert.monitor, "day": alert.day.isoformat()}
-        kept = [item for item in kept if {name: item.get(name) for name in one} != one]
-        if alert.answer and alert.answer.false:
-            kept.append(one | {"z": alert.z})
-    after = as_json(sorted(kept, key=lambda item: (item["day"], item["monitor"])))
-    if after != content and (kept or content):
-        storage.write(FALSE, after)
+        content = storage.read(FALSE)
+        kept = before = _as_list(content, storage.where(FALSE))
+        for alert in alerts:
+            if alert.monitor is None or alert.z is None:
+                continue
+            one = {"monitor": alert.monitor, "day": alert.day.isoformat()}
+            kept = [item for item in kept if {name: item[name] for name in one} != one]
+            if alert.answer and alert.answer.false:
+                kept.append(one | {"z": alert.z})
+        if kept != before:
+            storage.write(FALSE, as_json(kept))
 
 
 def _as_list(content: bytes | None, where: str) -> list[dict[str, Any]]:
