@@ -81,6 +81,8 @@ class Report(_Written):
     """The last day that the calibration in force had seen."""
     model_version: str | None = None
     holiday: str | None = None
+    normal: dict[str, float] | None = None
+    """``expected``, ``low`` and ``high`` rows of this weekday, from so many ``days``; None while that is learned."""
     findings: list[Finding]
     shapes: list[Shape] = []
     """Of the columns that moved most, the one that moved most first."""

@@ -17,11 +17,11 @@ from ..data.ingest import Examined
 from ..data.store import PREDICTIONS, Store
 from ..errors import Exit, ProjectError
 from ..model.version import ModelVersion
-from ..monitoring import report
+from ..monitoring import report as reports
 from ..paths import Paths
 from ..spec import Table
 from ..storage import Held
-from . import arrivals, intake, losses, retraining
+from . import alerts, arrivals, intake, losses, retraining
 from .attempt import Clock, Job, Run
 from .day import alive
 from .ledger import PIPELINE, Attempt, Ledger, Partition, Said
@@ -42,10 +42,12 @@ def run(
     report: Report = lambda _: None,
     ledger: Ledger | None = None,
     examined: Callable[[Table], Examined] | None = None,
+    tell: bool = True,
 ) -> Attempt:
-    """Do what is due for ``day`` and record it. What went wrong is in the attempt that is returned, not raised.
+    """Do what is due for ``day``, record it and tell whom it concerns. What went wrong is in the attempt, not raised.
 
-    ``examined`` gives what was found in the day's delivery of a table, where that was read ahead.
+    ``examined`` gives what was found in the day's delivery of a table, where that was read ahead. Without ``tell``
+    the caller sees to the alerts.
 
     Raises ProjectError before anything is touched: exit 2 for a day in the future, a record or a configuration that
     cannot be read; exit 4 for a day that is not over, or that another run is busy with.
@@ -57,7 +59,7 @@ def run(
     try:
         with ledger.storage.locked(f"run-{PIPELINE}-{day}", wait=False):
             run = Run(ledger, day, paths, clock, report)
-            return _everything(Job(run, day, clock(), paths, operations, store, examined))
+            done = _everything(Job(run, day, clock(), paths, operations, store, examined))
     except Held as held:
         who = _holder(ledger, day) or held.holder
         raise ProjectError(
@@ -65,6 +67,16 @@ def run(
             hint=f"ml status --date {day}",
             exit=Exit.UNAVAILABLE,
         ) from None
+    except ProjectError:
+        raise
+    except Exception:
+        if tell:
+            alerts.after_run(day, None, ledger, paths, operations, clock())
+        raise
+    if tell:
+        report("alerts")
+        alerts.after_run(day, done, ledger, paths, operations, clock())
+    return done
 
 
 def _holder(ledger: Ledger, day: date) -> str:
@@ -197,13 +209,13 @@ def _monitor(job: Job, loaded: ModelVersion | None, *, there: bool) -> None:
         said = watch(
             job.day, job.operations, job.store, storage, loaded=loaded, version=version, at=job.at
         )
-        report.write(said, storage)
+        reports.write(said, storage)
         rows = next(found for found in said.findings if found.code == "FRESH003")
         step.facts = {"rows": rows.observed, "state": said.state, "watched": said.watched}
         if said.days_to_go:
             step.facts["days_to_go"] = said.days_to_go
-        if usual := arrivals.normal(CONTRACT.rows.name, job.day, job.store):
-            step.facts["normal"] = usual.as_facts()
+        if said.normal:
+            step.facts["normal"] = said.normal
         step.said = "; ".join([rows.said, *([said.holiday] if said.holiday else []), str(said)])
         step.checks = [
             Said(code=found.code, tier=found.outcome, said=found.said, about=found.monitor, z=found.z)

@@ -11,12 +11,16 @@ from ..errors import plain
 from ..log import log
 from ..model.version import ModelVersion
 from ..monitoring.report import Finding, Outcome, Report
+from ..paths import Paths
 from ..spec import Table
 from ..storage import Storage
 from . import arrivals
+from .arrivals import Normal
 from .drift import Stand, drift, stand
 from .history import History
+from .ledger import Ledger
 from .performance import judged
+from .score import champion, opened
 
 OLD = 182
 """Days after which a calibration is to be made again: the world it was simulated for is half a year back."""
@@ -51,7 +55,9 @@ def watch(
     )
     if (manifest := store.manifest(CONTRACT.rows.name, day)) is None:
         return report
-    findings += [_contract(manifest), rows(manifest, store, now)]
+    usual = arrivals.normal(manifest.table, day, store, without=now.masked)
+    report.normal = usual.as_facts() if usual else None
+    findings += [_contract(manifest), _rows(manifest, usual, now)]
     try:
         seen = drift(day, history, now)
         findings += seen.findings
@@ -68,11 +74,11 @@ def watch(
     return report
 
 
-def rows(manifest: Manifest, store: Store, now: Stand) -> Finding:
+def _rows(manifest: Manifest, usual: Normal | None, now: Stand) -> Finding:
     """The day's rows beside its weekday's normal, of which holidays are no part."""
     day, name = manifest.partition, f"{manifest.table}.rows"
-    usual = arrivals.normal(manifest.table, day, store, without=now.masked)
-    said, outcome, low, high = f"{manifest.rows:,} rows", "ok", None, None
+    said, low, high = f"{manifest.rows:,} rows", None, None
+    outcome: Outcome = "ok"
     if holiday := now.masked.get(day):
         said, outcome = f"{said}; not judged: {holiday}", "not applicable"
     elif usual is None:
@@ -95,7 +101,7 @@ def _arrived(table: Table, day: date, store: Store, operations: OperationsConfig
         said = f"{table.name} of {day} is not there yet; due by {due:%Y-%m-%d %H:%M} UTC"
         return _finding("FRESH001", "not applicable", name, "arrival", said, table.name)
     said = f"{table.name} of {day} is not there; it was due by {due:%Y-%m-%d %H:%M} UTC"
-    urgent = "page" if table is CONTRACT.rows else "ticket"
+    urgent: Outcome = "page" if table is CONTRACT.rows else "ticket"
     return _finding("FRESH002", urgent, name, "arrival", said, table.name)
 
 
@@ -125,3 +131,12 @@ def _finding(code: str, outcome: Outcome, monitor: str, measure: str, said: str,
     return Finding(
         monitor=monitor, code=code, outcome=outcome, table=table or CONTRACT.rows.name, measure=measure, said=said
     )
+
+
+def look(day: date, paths: Paths, operations: OperationsConfig, at: datetime) -> Report:
+    """The same at any time, for a person: with today's champion, where one can be had."""
+    version = champion(paths, operations)
+    loaded = opened(version, paths, operations) if version else None
+    storage = Ledger(paths, operations).storage
+    named = str(version) if version else None
+    return watch(day, operations, Store(paths), storage, loaded=loaded, version=named, at=at)
