@@ -40,12 +40,15 @@ def finding(monitor: str, code: str, measure: str, drawn: Series | None, outcome
     return Finding(**told)
 
 
-def report(**more: Any) -> Report:
-    """Weights came in kilograms, two depots changed places, a column went missing; everything else is as ever."""
+def report(*, moved: bool = True, **more: Any) -> Report:
+    """Weights came in kilograms, two depots changed places, a column went missing; everything else is as ever.
+
+    Unless ``moved``, they did not.
+    """
     random = Random(7)
 
-    def plain(level: float, noise: float, **kind: Any) -> Series:
-        return series(random, level, noise, **kind)
+    def plain(level: float, noise: float, *, last: list[float] | None = None, **kind: Any) -> Series:
+        return series(random, level, noise, last=last if moved else None, **kind)
 
     sigma: dict[str, Any] = {"unit": "σ"}
     percent: dict[str, Any] = {"unit": "%"}
@@ -67,13 +70,13 @@ def report(**more: Any) -> Report:
                 z=83.0, since=DAY, said="100% of 2,013 rows have no customer_age_days, expected 3.8% to 8.2%"),
     ]  # fmt: skip
     shares = {"north": 31.0, "south": 24.0, "east": 19.0, "west": 17.0, "harbour": 9.0}
-    moved = {"north": [36.5, 38.2, 41.0], "south": [19.5, 17.0, 14.2]}
+    changed = {"north": [36.5, 38.2, 41.0], "south": [19.5, 17.0, 14.2]}
     for depot, share in shares.items():
-        away = depot in moved
+        away = depot in changed
         found.append(
             finding(
                 f"parcels.depot.share={depot}", "DRIFT004", f"share of {depot}",
-                plain(share, 0.9, season=1.2, last=moved.get(depot)), "ticket" if away else "ok", **percent,
+                plain(share, 0.9, season=1.2, last=changed.get(depot)), "ticket" if away else "ok", **percent,
                 **({"z": 6.3, "since": DAY - timedelta(days=2)} if away else {}),
             )
         )  # fmt: skip
@@ -103,6 +106,9 @@ def report(**more: Any) -> Report:
         Shape(column="depot", bins=list(shares), today=[0.41, 0.142, 0.192, 0.166, 0.09],
               reference=[share / 100 for share in shares.values()]),
     ]  # fmt: skip
+    if not moved:
+        still = {"outcome": "ok", "since": None, "z": 0.3, "said": "as ever"}
+        found, shapes = [one.model_copy(update=still) for one in found if one.observed is not None], []
     told: dict[str, Any] = {
         "day": DAY,
         "state": "armed",
@@ -112,9 +118,3 @@ def report(**more: Any) -> Report:
         "shapes": shapes,
     }
     return Report(**(told | more))
-
-
-def quiet(**more: Any) -> Report:
-    """The same day as if nothing had happened."""
-    found = [one.model_copy(update={"outcome": "ok", "since": None, "z": 0.3}) for one in report().findings]
-    return report(findings=found, shapes=[], **more)
