@@ -15,10 +15,8 @@ from .codes import TITLES
 from .day import INGEST, Day, read
 from .ledger import REHEARSALS, Ledger, Step
 from .report import DRIFT
-from .subject import NO, NOT_APPLICABLE, NOT_YET, WEEK, YES, Seen, Subject
+from .subject import NO, NOT_YET, WEEK, YES, Seen, Subject
 
-LATENCY = ("LAT",)
-"""How the codes of the monitor's checks begin that watch a server."""
 OF_THE_TEMPLATE = re.compile(r"^@example-org/|@example\.(com|net|org)$|^@?$")
 """The answers that the template suggests, and addresses that nobody can have (RFC 2606)."""
 OWNERS = ("CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS")
@@ -71,13 +69,6 @@ def _noted(subject: Subject, codes: tuple[str, ...]) -> Seen:
 
 def drift(subject: Subject) -> Seen:
     return _noted(subject, DRIFT)
-
-
-def latency(subject: Subject) -> Seen:
-    served = subject.paths.serving / subject.operations.model / "champion.json"
-    if not served.is_file():
-        return NOT_APPLICABLE, "no server has followed the champion in this folder"
-    return _noted(subject, LATENCY)
 
 
 def incidents(subject: Subject) -> Seen:
