@@ -15,7 +15,9 @@ GAP = range(20, 23)
 """Days that were never delivered."""
 
 
-def series(random: Random, level: float, noise: float, *, season: float = 0.0, last: list[float] | None = None) -> Series:
+def series(
+    random: Random, level: float, noise: float, *, season: float = 0.0, last: list[float] | None = None
+) -> Series:
     """Days with a weekly season around ``level``, their band, and at their end ``last`` instead of what was expected."""
     days = [DAY - timedelta(days=back) for back in reversed(range(DAYS))]
     expected = [level + season * math.cos(day.weekday() * math.tau / 7) for day in days]
@@ -30,7 +32,9 @@ def series(random: Random, level: float, noise: float, *, season: float = 0.0, l
     return Series(days=days, values=values, low=low, high=high)
 
 
-def finding(monitor: str, code: str, measure: str, drawn: Series | None, outcome: Outcome = "ok", **more: Any) -> Finding:
+def finding(
+    monitor: str, code: str, measure: str, drawn: Series | None, outcome: Outcome = "ok", **more: Any
+) -> Finding:
     table, _, rest = monitor.partition(".")
     told: dict[str, Any] = {"table": table, "column": rest.partition(".")[0] if rest.count(".") else None}
     if drawn is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,10 @@ def test_it_prints_without_cutting_a_picture(tmp_path: Path) -> None:
         seen.open(file.as_uri(), width=720)
         seen.print()
         assert seen.do("getComputedStyle(document.querySelector('.tiles')).gridTemplateColumns.split(' ').length") == 4
-        assert seen.do("getComputedStyle(document.querySelector('.moved .side')).gridTemplateColumns.split(' ').length") == 2
+        assert (
+            seen.do("getComputedStyle(document.querySelector('.moved .side')).gridTemplateColumns.split(' ').length")
+            == 2
+        )
         kept = seen.do("[...document.querySelectorAll('.moved, .group')].map(e => getComputedStyle(e).breakInside)")
         assert set(kept) == {"avoid"}
         assert seen.do("getComputedStyle(document.querySelector('details')).display") == "none"

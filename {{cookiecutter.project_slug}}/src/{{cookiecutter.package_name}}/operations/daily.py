@@ -206,9 +206,7 @@ def _monitor(job: Job, loaded: ModelVersion | None, *, there: bool) -> None:
             return
         version = job.run.attempt.model_version
         storage = job.run.storage
-        said = watch(
-            job.day, job.operations, job.store, storage, loaded=loaded, version=version, at=job.at
-        )
+        said = watch(job.day, job.operations, job.store, storage, loaded=loaded, version=version, at=job.at)
         reports.write(said, storage)
         rows = next(found for found in said.findings if found.code == "FRESH003")
         step.facts = {"rows": rows.observed, "state": said.state, "watched": said.watched}

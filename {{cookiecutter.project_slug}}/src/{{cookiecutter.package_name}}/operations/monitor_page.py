@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 from ..monitoring.report import Finding, Report, Shape
 from ..pages.markup import Markup, element, join
@@ -191,9 +191,7 @@ def _label(one: Finding) -> str:
 def _table(findings: Sequence[Finding]) -> Markup:
     def row(kind: str, cells: Sequence[str]) -> Markup:
         pairs = zip(HEADS, cells, strict=True)
-        return element(
-            "tr", *(element(kind, cell, class_="number" if head in RIGHT else None) for head, cell in pairs)
-        )
+        return element("tr", *(element(kind, cell, class_="number" if head in RIGHT else None) for head, cell in pairs))
 
     rows = join([row("td", _cells(one)) for one in _by_urgency(findings)])
     whole = element("table", element("thead", row("th", HEADS)), element("tbody", rows))
