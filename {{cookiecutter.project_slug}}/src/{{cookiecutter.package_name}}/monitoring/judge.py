@@ -120,10 +120,8 @@ class Evidence:
         expected, spread = self.scores.expected[:, at], self.scores.spread[:, at]
         width = rule.as_t(float(self._thresholds[0][at]), self.scores.freedom[:, at]) * spread
         low, high = monitor.around(expected)
-        return (
-            np.minimum(monitor.shown(expected - width), low),
-            np.maximum(monitor.shown(expected + width), high),
-        )
+        low, high = np.minimum(monitor.shown(expected - width), low), np.maximum(monitor.shown(expected + width), high)
+        return (np.clip(low, 0, 100), np.clip(high, 0, 100)) if monitor.scale in ("nulls", "share") else (low, high)
 
 
 def evidence(

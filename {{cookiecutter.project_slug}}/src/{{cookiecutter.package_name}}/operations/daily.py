@@ -132,7 +132,7 @@ def _everything(job: Job) -> Attempt:
     _forget(job)
     loaded = _score(job, there=there)
     _labels(job, loaded)
-    _monitor(job, loaded, there=there)
+    _monitor(job, loaded=loaded, there=there)
     with job.run.step("retrain", code="TRAIN001", tier="ticket") as step:
         retraining.retrain(step, job)
     return job.run.end()
@@ -198,7 +198,7 @@ def _labels(job: Job, loaded: ModelVersion | None) -> None:
             step.outcome = "no"
 
 
-def _monitor(job: Job, loaded: ModelVersion | None, *, there: bool) -> None:
+def _monitor(job: Job, *, loaded: ModelVersion | None, there: bool) -> None:
     """The day beside the days before it; what of it is urgent is a check of the step."""
     with job.run.step("monitor") as step:
         if not there or job.store.manifest(CONTRACT.rows.name, job.day) is None:
