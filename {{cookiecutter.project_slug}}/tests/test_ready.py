@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dataframely as dy
 import pytest
-from records import attempt, broken, fine, said, steps, write
+from records import attempt, broken, fine, steps, write
 from test_secrets import secrets
 
 from {{cookiecutter.package_name}} import contract
