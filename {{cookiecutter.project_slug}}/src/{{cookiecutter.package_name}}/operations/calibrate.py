@@ -16,8 +16,9 @@ from ..monitoring import calibration as calibrations
 from ..monitoring import rule
 from ..monitoring.calibration import Calibration, FalsePage, Replayed
 from ..monitoring.constants import YEAR, Constants, derive
+from ..monitoring.evidence import YOUNG, Evidence, Thresholds
 from ..monitoring.holidays import masked
-from ..monitoring.judge import YOUNG, Evidence, Thresholds, judge
+from ..monitoring.judge import judge
 from ..monitoring.summary import monitors
 from ..paths import Paths
 from .history import History, merged, values
