@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,7 +108,9 @@ def test_a_disk_that_fails_takes_nothing_away(project: Project, monkeypatch: pyt
 
 
 @pytest.mark.slow
-def test_a_bucket_that_is_away_takes_nothing_away(in_bucket: InBucket, s3: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_that_is_away_takes_nothing_away(
+    in_bucket: InBucket, s3: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(monitored, "PATIENCE", 0.5)
     write(reports.report(), ledger(in_bucket))
     seen = watcher(in_bucket)

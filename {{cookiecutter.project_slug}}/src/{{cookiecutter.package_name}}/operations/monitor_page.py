@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 from ..monitoring.report import Finding, Report, Shape
 from ..pages.markup import Markup, element, join
@@ -18,7 +18,7 @@ MOST = 12
 STATES = {
     "learning": "Learning, {days} to go: until then only the contract and the row count are held",
     "uncalibrated": "Not calibrated yet, so drift pages nobody: uv run ml calibrate",
-    "over budget": "Calibrated, and it would have paged more often than allowed, so drift pages nobody: uv run ml calibrate",
+    "over budget": "Calibrated, and it would have paged too often, so drift pages nobody: uv run ml calibrate",
     "armed": "Armed: what moves pages",
 }
 HEADS = ("", "code", "monitor", "this day", "expected", "z", "since")
@@ -27,6 +27,7 @@ RIGHT = ("this day", "expected", "z")
 
 def page(report: Report, project: str, asked: datetime) -> str:
     """The whole page; ``project`` and what is in the report may be any text. ``asked`` is when, in UTC."""
+    report = Report.model_validate_json(report.model_dump_json())  # as it is kept: what is no number is null
     tone, verdict, said = _verdict(report.findings)
     body = [
         element(
@@ -118,7 +119,7 @@ def _words(one: Finding) -> Markup:
 
 def _large(one: Finding) -> Markup:
     """The days with axes; each has its words where the pointer rests."""
-    series = one.series
+    series = spark.drawable(one.series) if one.series else None
     if series is None:
         return Markup()
     known = [value for part in (series.values, series.low, series.high) for value in part if value is not None]
@@ -126,7 +127,7 @@ def _large(one: Finding) -> Markup:
     titles, classes = [], []
     for day, value, low, high in zip(series.days, series.values, series.low, series.high, strict=True):
         beside = f", expected {_range(low, high, one.unit)}" if low is not None and high is not None else ""
-        titles.append(f"{day:%a %Y-%m-%d}: {number(value, low, high)}{beside}")
+        titles.append(f"{day:%a %Y-%m-%d}: {measured(value, one.unit, low, high)}{beside}")
         out = value is not None and ((low is not None and value < low) or (high is not None and value > high))
         classes.append("bad" if out else "mark")
     drawn = element(
@@ -191,9 +192,7 @@ def _label(one: Finding) -> str:
 def _table(findings: Sequence[Finding]) -> Markup:
     def row(kind: str, cells: Sequence[str]) -> Markup:
         pairs = zip(HEADS, cells, strict=True)
-        return element(
-            "tr", *(element(kind, cell, class_="number" if head in RIGHT else None) for head, cell in pairs)
-        )
+        return element("tr", *(element(kind, cell, class_="number" if head in RIGHT else None) for head, cell in pairs))
 
     rows = join([row("td", _cells(one)) for one in _by_urgency(findings)])
     whole = element("table", element("thead", row("th", HEADS)), element("tbody", rows))
@@ -222,7 +221,7 @@ def _range(low: float | None, high: float | None, unit: str | None) -> str:
 
 def measured(value: float | None, unit: str | None, low: float | None, high: float | None) -> str:
     """A number with its unit, as precise as its range is wide."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return ""
     said = number(value, low, high)
     return said + (unit if unit == "%" else f" {unit}" if unit else "")
