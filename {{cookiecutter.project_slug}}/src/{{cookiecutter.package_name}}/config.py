@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,9 @@ from .spec import Task
 from .typed_yaml import Strict, load
 
 NAME = "[a-z][a-z0-9-]{0,39}"
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+Variable = Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]{0,63}$")]
+"""The name of an environment variable: what it holds is a secret, and stands in no file of the project."""
 
 
 class DataConfig(Strict):
@@ -113,13 +117,48 @@ class DailyConfig(Strict):
     """`ml run --wait` asks again after so many minutes, then twice as many, up to an hour."""
 
 
+class AlertsConfig(Strict):
+    """Who is told what `ml run` has to say. Each variable that is named here holds one apprise address."""
+
+    page: list[Variable] = Field(default_factory=list)
+    """Where pages go, at once."""
+    digest_to: list[Variable] = Field(default_factory=list)
+    """Where the week's tickets go, with the first run from ``digest`` on (UTC)."""
+    digest: Weekday = "monday"
+    cooldown_days: Annotated[int, Field(ge=0, le=90)] = 7
+    """So many days the same code and monitor page once while what is wrong lasts; 0 pages each day."""
+    ping: Variable | None = None
+    """Holds the address of a dead-man's switch."""
+
+
 class RetrainingConfig(Strict):
     """What `ml run` trains by itself, and who promotes it."""
 
     when: Literal["never", "weekly", "on_drift"] = "never"
-    weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    weekday: Weekday = "monday"
     config: str = "configs/v1.yaml"
     promotion: Literal["automatic", "by_person"] = "by_person"
+
+
+class HolidaysConfig(Strict):
+    """Days that are nobody's normal: public holidays of a country, and days of your own."""
+
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    """Two letters, as in ISO 3166: DE."""
+    subdivision: str | None = None
+    """A part of the country with holidays of its own: BY."""
+    also: list[date] = Field(default_factory=list)
+    """Days to leave out besides: a strike, a day that was broken."""
+
+
+class MonitoringConfig(Strict):
+    """What `ml calibrate` and `ml monitor` go by."""
+
+    budget: Annotated[float, Field(gt=0, le=52)] = 1.0
+    """False pages a year that are allowed; above that the pager is not armed."""
+    holidays: HolidaysConfig = HolidaysConfig()
+    leave_out: list[str] = Field(default_factory=list)
+    """Columns that are not watched."""
 
 
 class PredictionLogConfig(Strict):
@@ -173,7 +212,9 @@ class OperationsConfig(Strict):
     source: SourceConfig
     storage: StorageConfig = StorageConfig()
     daily: DailyConfig = DailyConfig()
+    alerts: AlertsConfig = AlertsConfig()
     retraining: RetrainingConfig = RetrainingConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()
     serving: ServingConfig = ServingConfig()
 
     def registered(self, name: str) -> str:

@@ -1,12 +1,15 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
 from . import (  # the verbs
+    alerts,
+    calibrate,
     canary,
     daily,
     data,
     gate,
     keys,
     models,
+    monitor,
     provenance,
     ready,
     requests,
@@ -18,7 +21,9 @@ from . import (  # the verbs
 from .root import app, main
 
 __all__ = [
+    "alerts",
     "app",
+    "calibrate",
     "canary",
     "daily",
     "data",
@@ -26,6 +31,7 @@ __all__ = [
     "keys",
     "main",
     "models",
+    "monitor",
     "provenance",
     "ready",
     "requests",

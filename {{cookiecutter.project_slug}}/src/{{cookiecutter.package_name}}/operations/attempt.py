@@ -17,6 +17,7 @@ from ..errors import Exit, ProjectError, plain
 from ..paths import Paths
 from ..programs import user
 from ..spec import Table
+from ..storage import Storage
 from ..training import provenance
 from .codes import Tier
 from .ledger import EXITS, Attempt, Ledger, Outcome, Record, Said, Step, worst
@@ -35,7 +36,7 @@ class Run:
 
     def __init__(self, ledger: Ledger, day: date, paths: Paths, clock: Clock, report: Callable[[str], None]) -> None:
         self._ledger, self._day, self._clock, self._report = ledger, day, clock, report
-        self._record = ledger.read(day) or Record(date=day)
+        self._record = ledger.read(day) or Record(pipeline=ledger.pipeline, date=day)
         if (last := self._record.last) and last.outcome == "running":
             last.outcome = "interrupted"
         head, dirty = provenance.commit(paths)
@@ -79,6 +80,11 @@ class Run:
         finally:
             step.ended = self._clock()
         self._ledger.write(self._record)
+
+    @property
+    def storage(self) -> Storage:
+        """Where the ledger lies, and what is kept beside it."""
+        return self._ledger.storage
 
     def before(self, day: date) -> Attempt | None:
         """The last attempt of another day. A record that cannot be read says nothing here."""

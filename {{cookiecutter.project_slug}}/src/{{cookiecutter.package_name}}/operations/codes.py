@@ -25,6 +25,7 @@ TITLES = {
     "RUN002": "storage or registry does not answer",
     "RUN003": "the day was not run",
     "RUN004": "a record that cannot be read",
+    "ALERT001": "somebody was not told",
 }
 NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
     "DATA002": "ml ingest --date {day}",
@@ -32,6 +33,7 @@ NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
     "SCORE001": "ml ingest --config {config} --date {day}",
     "SCORE002": "ml verify {version}",
     "RUN004": "ml status --date {day}",
+    "ALERT001": "ml alerts test",
     "TRAIN001": "ml train --config {config}",
     "TRAIN002": "ml gate {challenger}",
     "TRAIN003": "ml card {challenger}",
@@ -39,7 +41,19 @@ NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
 """What to type first; the runbook says what comes before and after it."""
 
 
+def title(code: str) -> str:
+    """Its words; none for a code that only another release knows, whose records are read all the same."""
+    return TITLES.get(code, "")
+
+
 def heading(code: str) -> str:
     """The code's heading in docs/runbook.md, and the link that leads to it."""
+    if code not in TITLES:
+        return "docs/runbook.md"
     anchor = f"{code} {TITLES[code]}".lower().replace("'", "").replace(" ", "-")
     return f"docs/runbook.md#{anchor}"
+
+
+def command(code: str, **words: object) -> str:
+    """What to type first, about this day, version, challenger and config."""
+    return NEXT.get(code, "ml status --date {day}").format(**words)

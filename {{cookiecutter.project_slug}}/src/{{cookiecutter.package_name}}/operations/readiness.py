@@ -112,9 +112,9 @@ CHECKS = [
     ),
     Check(
         "the alert route was tested",
-        "the ledger holds a test alert that arrived",
+        "the ledger holds a test alert that reached every channel of operations.yaml, and nothing waits to be sent",
         ready_service.alert_route,
-        "",
+        "name a channel in operations.yaml (docs/alerts.md), then ml alerts test",
     ),
     Check(
         "a restore was rehearsed",

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from ..paths import Paths
 from ..programs import git, last_lines, program
+from .alert_state import TEST
 from .arrivals import deadline, over
 from .codes import TITLES
 from .day import INGEST, Day, read
+from .ledger import REHEARSALS, Ledger, Step
 from .report import DRIFT
 from .subject import NO, NOT_YET, WEEK, YES, Seen, Subject
 
@@ -137,18 +139,28 @@ def _scan(paths: Paths, tracked: list[str]) -> Seen:
     return YES, f"kingfisher found none in {len(tracked)} tracked files; no .env among them"
 
 
-def _rehearsed(subject: Subject, name: str) -> Seen:
-    """Whether a step of that name ended well on any day that the ledger tells of."""
-    for day in reversed(subject.ledger.days()):
-        known = read(subject.ledger, day, subject.operations.daily, subject.moment)
-        if step := known.step(name, lambda step: step.outcome == "ok"):
-            return YES, f"{step.started:%Y-%m-%d}: {step.said or 'it went well'}"
-    return NOT_YET, "there is none in the ledger"
+def _rehearsed(subject: Subject, name: str) -> tuple[Step | None, Seen]:
+    """The newest rehearsal of that name that ended well, by hand or in a day's run."""
+    by_hand = Ledger(subject.paths, subject.operations, pipeline=REHEARSALS)
+    for ledger in (by_hand, subject.ledger):
+        for day in reversed(ledger.days()):
+            known = read(ledger, day, subject.operations.daily, subject.moment)
+            if step := known.step(name, lambda step: step.outcome == "ok"):
+                return step, (YES, f"{step.started:%Y-%m-%d}: {step.said or 'it went well'}")
+    return None, (NOT_YET, "there is none in the ledger")
 
 
 def alert_route(subject: Subject) -> Seen:
-    return _rehearsed(subject, "test alert")
+    """Whether a test alert has reached every channel that there is now, and everything sent since has."""
+    names = {*subject.operations.alerts.page, *subject.operations.alerts.digest_to}
+    if not subject.operations.alerts.page:
+        return NO, "nobody is told: alerts.page in operations.yaml is empty"
+    if trouble := subject.alerts.trouble():
+        return NO, trouble
+    step, seen = _rehearsed(subject, TEST)
+    untried = sorted(names - set(step.facts.get("channels", ()))) if step else []
+    return (NOT_YET, f"none was sent to {', '.join(untried)}; {seen[1]}") if untried else seen
 
 
 def restore(subject: Subject) -> Seen:
-    return _rehearsed(subject, "rehearse restore")
+    return _rehearsed(subject, "rehearse restore")[1]

@@ -22,7 +22,7 @@ def lines(status: Status) -> list[tuple[str, str]]:
     """Pairs of a name and what there is to say, in the order in which a day runs."""
     day = status.day
     if day.attempt is None:
-        return [("promoted", promoted(status.promoted))]
+        return [("alerts", _alerts(status)), ("promoted", promoted(status.promoted))]
     found = [
         ("arrived", _arrived(day)),
         ("contract", _contract(day)),
@@ -123,7 +123,9 @@ def _step(day: Day, name: str) -> str:
 
 def _alerts(status: Status) -> str:
     counts = {tier: sum(action.tier == tier for action in status.actions) for tier in ("page", "ticket")}
-    return ", ".join(f"{n} {tier}{'s' * (n > 1)}" for tier, n in counts.items() if n) or "none"
+    said = [f"{n} {tier}{'s' * (n > 1)}" for tier, n in counts.items() if n]
+    said += [f"{status.day.answered} acknowledged"] if status.day.answered else []
+    return f"{', '.join(said) or 'none'}; {status.told}"
 
 
 def promoted(move: dict[str, Any] | str) -> str:
