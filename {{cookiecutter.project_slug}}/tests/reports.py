@@ -71,7 +71,8 @@ def report(*, moved: bool = True, **more: Any) -> Report:
         finding("parcels.customer_age_days.mean", "MON001", "mean", None, "not applicable",
                 said="no value on this day: nothing to judge"),
         finding("parcels.customer_age_days.nulls", "DRIFT003", "nulls", plain(6.0, 0.7, last=[100.0]), "page",
-                **percent, z=83.0, since=DAY, said="100% of 2,013 rows have no customer_age_days, expected 3.8% to 8.2%"),
+                **percent, z=83.0, since=DAY,
+                said="100% of 2,013 rows have no customer_age_days, expected 3.8% to 8.2%"),
     ]  # fmt: skip
     shares = {"north": 31.0, "south": 24.0, "east": 19.0, "west": 17.0, "harbour": 9.0}
     changed = {"north": [36.5, 38.2, 41.0], "south": [19.5, 17.0, 14.2]}

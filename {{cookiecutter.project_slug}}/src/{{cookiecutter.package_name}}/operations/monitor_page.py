@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from ..monitoring.report import Finding, Report, Shape
 from ..pages.markup import Markup, element, join
@@ -88,17 +88,16 @@ def _moved(report: Report) -> list[Markup]:
             columns.setdefault((one.table, one.column), []).append(one)
     shapes = {shape.column: shape for shape in report.shapes}
     sections = [
-        _section(table, column, found, shapes.get(column or ""))
+        _section(table, column, found, shapes.get(column or ""), report.day)
         for (table, column), found in list(columns.items())[:MOST]
     ]
-    if more := len(columns) - MOST:
-        left = f"{more} more columns moved: they are marked below." if more > 0 else ""
-        sections += [element("p", left, class_="quiet")] if left else []
+    if (more := len(columns) - MOST) > 0:
+        sections.append(element("p", f"{more} more columns moved: they are marked below.", class_="quiet"))
     return sections
 
 
-def _section(table: str, column: str | None, findings: list[Finding], shape: Shape | None) -> Markup:
-    parts = [part for one in findings for part in (_words(one), _large(one))]
+def _section(table: str, column: str | None, findings: list[Finding], shape: Shape | None, day: date) -> Markup:
+    parts = [part for one in findings for part in (_words(one, day), _large(one))]
     if shape is not None:
         named = f"shares{f', {shape.unit}' if shape.unit else ''}; bar, this day; tick, the reference"
         parts[0] = element("div", parts[0], element("h4", named), spark.beside(shape))
@@ -108,12 +107,12 @@ def _section(table: str, column: str | None, findings: list[Finding], shape: Sha
     )
 
 
-def _words(one: Finding) -> Markup:
-    since = f"since {one.since:%A %Y-%m-%d}" if one.since else ""
+def _words(one: Finding, day: date) -> Markup:
+    since = f"since {one.since:%A %Y-%m-%d}" if one.since and one.since < day else ""
     where = heading(one.code) if one.code in TITLES else ""
     below = "; ".join(part for part in (since, where) if part)
     tier = element("b", f"{one.outcome} {one.code}", class_=spark.TONES[one.outcome])
-    said = element("p", tier, f" {_label(one)}: {one.said}")
+    said = element("p", tier, f" {one.said}")
     return element("div", said, *([element("p", below, class_="quiet")] if below else []))
 
 
