@@ -6,22 +6,24 @@ the logits of a day, in units of one standard deviation between rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
 from scipy import special
 
-HISTORY, YEAR, GAP = 90, 365, 14
+HISTORY, YEAR, FOLLOWED = 90, 365, 14
 """Days before the first that is judged, days judged in a replicate, and how long an injection is followed."""
+FIRST, LAST = date(2027, 1, 4), date(2029, 12, 31)
+"""Between these lies every replicate."""
 DAY, TAIL, SEASON, ANNUAL, HOLIDAY = 0.06, 4, 0.2, 0.15, 0.6
 """Standard deviation of day effects, degrees of freedom of heavy ones, largest weekly swing, height of the annual
 cycle, what a holiday moves."""
 PHI, SHARED = 0.6, 0.5
 """Lag-1 correlation of day effects, and the share of their variance that all columns have in common."""
-KEPT_ON_HOLIDAYS = 8
-"""Columns that a holiday does not move, the first of twelve."""
+FESTIVE = ("weight_g", "percent", "heavy", "service")
+"""Columns that a holiday moves."""
 
 
 def counted(score: np.ndarray) -> np.ndarray:
@@ -98,12 +100,12 @@ class Table:
     ``holidays`` are days on which four columns move; whether a monitor knows of them is its own matter.
     """
 
-    def __init__(self, world: World, rows: int, seed: int, holidays: Callable[[date], bool] = lambda day: False) -> None:
+    def __init__(self, world: World, rows: int, seed: int, holidays: Collection[date] = ()) -> None:
         self.rows, self.seed = rows, seed
         rng = np.random.default_rng([seed, rows, *world.name.encode()])
-        first = date(2027, 1, 4) + timedelta(days=int(rng.integers(0, 365)))
+        first = FIRST + timedelta(days=int(rng.integers(365)))
         self.days = [first + timedelta(days=number) for number in range(HISTORY + YEAR)]
-        self.holiday = np.array([holidays(day) for day in self.days])
+        self.holiday = np.array([day in holidays for day in self.days])
         self.codes = {name: (*world.name.encode(), 256 + number) for number, name in enumerate(COLUMNS)}
         weekday = np.array([day.weekday() for day in self.days])
         phase = np.array([day.toordinal() for day in self.days]) * 2 * np.pi / 365.25
@@ -117,7 +119,7 @@ class Table:
         self.moves = dict(zip(COLUMNS, own, strict=False))
         self.null_moves = dict(zip(nullable, own[-1].T, strict=True))
         for number, name in enumerate(COLUMNS):
-            if name in ("weight_g", "percent", "heavy", "service"):
+            if name in FESTIVE:
                 self.moves[name][self.holiday, 0] += sign[number] * world.holiday
 
     def values(self, column: str, day: int) -> np.ndarray:
