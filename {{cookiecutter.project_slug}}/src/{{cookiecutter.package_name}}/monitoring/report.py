@@ -60,7 +60,7 @@ class Finding(_Written):
 
 
 class Shape(_Written):
-    """The distribution of a column on the day beside the reference: shares of ``bins``, which are for people to read."""
+    """The distribution of a column on the day beside the reference, as shares of ``bins``; those are for people."""
 
     column: str
     unit: str | None = None

@@ -103,6 +103,13 @@ def as_normal(t: np.ndarray, freedom: np.ndarray | float) -> np.ndarray:
     return np.copysign(np.where(np.isinf(t), 99.0, size), t)
 
 
+def as_t(normal: float, freedom: np.ndarray) -> np.ndarray:
+    """The other way round: how many estimated sds a normal deviate is, with so many degrees of freedom."""
+    freedom = np.maximum(freedom, 1)
+    size = normal * (8 * freedom + 3) / (8 * freedom + 1)
+    return np.sqrt(freedom * np.expm1(np.minimum(size**2 / freedom, 50)))
+
+
 def fires(z: np.ndarray, material: np.ndarray, c2: np.ndarray | float, big: np.ndarray | float) -> np.ndarray:
     """Whether a monitor is out of its range on a day: materially, and too far or far enough for a second time.
 

@@ -17,6 +17,7 @@ from ..errors import Exit, ProjectError, plain
 from ..paths import Paths
 from ..programs import user
 from ..spec import Table
+from ..storage import Storage
 from ..training import provenance
 from .codes import Tier
 from .ledger import EXITS, Attempt, Ledger, Outcome, Record, Said, Step, worst
@@ -79,6 +80,11 @@ class Run:
         finally:
             step.ended = self._clock()
         self._ledger.write(self._record)
+
+    @property
+    def storage(self) -> Storage:
+        """Where the ledger lies, and what is kept beside it."""
+        return self._ledger.storage
 
     def before(self, day: date) -> Attempt | None:
         """The last attempt of another day. A record that cannot be read says nothing here."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from time import sleep as really_sleep
 
+from ..clock import days
 from ..config import load_operations
 from ..contract import CONTRACT
 from ..data.ingest import Examined
@@ -19,7 +20,7 @@ from ..model.version import ModelVersion
 from ..paths import Paths
 from ..spec import Table
 from ..storage import Held
-from . import arrivals, intake, retraining
+from . import arrivals, intake, losses, retraining
 from .attempt import Clock, Job, Run
 from .day import alive
 from .ledger import PIPELINE, Attempt, Ledger, Partition, Said
@@ -112,12 +113,21 @@ def refuse_a_day_to_come(day: date, now: datetime) -> None:
 def _everything(job: Job) -> Attempt:
     arrived = {table.name: intake.ingest(job, table) for table in CONTRACT.tables.values()}
     there = arrived[CONTRACT.rows.name]
+    _forget(job)
     loaded = _score(job, there=there)
     _labels(job, loaded)
     _monitor(job, there=there)
     with job.run.step("retrain", code="TRAIN001", tier="ticket") as step:
         retraining.retrain(step, job)
     return job.run.end()
+
+
+def _forget(job: Job) -> None:
+    """What labels that came again make untrue."""
+    changed = {part.table for step in job.run.attempt.steps for part in step.partitions if part.changed}
+    if isinstance(CONTRACT.labels, Table) and CONTRACT.labels.name in changed:
+        first = job.day - timedelta(days=CONTRACT.labels_complete_after)
+        losses.forget(days(first, job.day), job.run.storage)
 
 
 def _score(job: Job, *, there: bool) -> ModelVersion | None:
@@ -140,6 +150,8 @@ def _score(job: Job, *, there: bool) -> ModelVersion | None:
             step.outcome, step.said = "not due", f"no rows of {job.day} to score; no other day's are taken instead"
             return loaded
         done = score(job.day, version, loaded, job.store)
+        if done.changed:
+            losses.forget([job.day], job.run.storage)
         rows = done.manifest.rows
         step.rows_in, step.rows_out, step.said = rows, rows, f"{rows:,} rows by {version}"
         step.partitions = [
@@ -162,6 +174,7 @@ def _labels(job: Job, loaded: ModelVersion | None) -> None:
             step.outcome, step.said = "not due", f"{due} was never ingested"
             return
         said = realised(due, job.operations, job.store, loaded)
+        losses.keep(said, job.run.storage)
         step.facts = said.as_facts()
         step.rows_in, step.rows_out, step.said = said.rows, said.labelled, str(said)
         if not said.mature:

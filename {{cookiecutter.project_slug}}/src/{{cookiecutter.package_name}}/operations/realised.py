@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ..clock import days
@@ -16,9 +18,25 @@ from ..data.store import PREDICTIONS, Store
 from ..model.version import ModelVersion
 from ..spec import PRIMARY, Table
 from ..training import evaluate
+from ..training.comparison import row_scores
 
 MATURE = 0.95
 """Share of a day's rows with a label from which the day says something about a model."""
+
+FEWEST = 30
+"""Rows of a slice on one day below which their mean loss says nothing about the day."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Mean of the primary metric's loss over a day's rows, its standard deviation from row to row, and their number.
+
+    ``slice`` is ``depot=north``, or None for all rows."""
+
+    slice: str | None
+    mean: float
+    sd: float
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,7 @@ class Realised:
     value: float | None = None
     baseline: float | None = None
     skill: float | None = None
+    losses: tuple[Loss, ...] = ()
     lacking: tuple[date, ...] = ()
     """Days whose labels were never ingested, of those that could hold some."""
 
@@ -67,7 +86,8 @@ def realised(day: date, operations: OperationsConfig, store: Store, loaded: Mode
     classifies = loaded is not None and loaded.contract.target.task == "classification"
     column = f"{target}_probability" if classifies else target
     predictions = (name, column) if made and loaded else None
-    rows = matured(CONTRACT, day, target, store, also=baseline, predictions=predictions)
+    slices = [name for name in (config.slices if config else []) if name in CONTRACT.rows.schema.column_names()]
+    rows = matured(CONTRACT, day, target, store, also=[*baseline, *slices], predictions=predictions)
     known = rows.drop_nulls(TRUTH)
     seen = Realised(day, rows.height, known.height, lacking=lacking(day, store))
     if made is None or loaded is None or config is None or not seen.mature or known.is_empty():
@@ -75,13 +95,10 @@ def realised(day: date, operations: OperationsConfig, store: Store, loaded: Mode
     judged = known.drop_nulls(PREDICTED)
     if judged.is_empty():
         return seen
-    said = evaluate.against_baseline(
-        config.task,
-        judged[TRUTH].cast(pl.Int64 if classifies else pl.Float64).to_numpy(),
-        judged[PREDICTED].to_numpy(),
-        evaluate.naive(judged, config, loaded.facts["target_mean"]),
-        config.threshold,
-    )
+    truth = judged[TRUTH].cast(pl.Int64 if classifies else pl.Float64).to_numpy()
+    predicted = judged[PREDICTED].to_numpy()
+    naive = evaluate.naive(judged, config, loaded.facts["target_mean"])
+    said = evaluate.against_baseline(config.task, truth, predicted, naive, config.threshold)
     metric = PRIMARY[config.task]
     return replace(
         seen,
@@ -90,7 +107,20 @@ def realised(day: date, operations: OperationsConfig, store: Store, loaded: Mode
         value=said[metric],
         baseline=said[f"baseline_{metric}"],
         skill=said["skill"],
+        losses=tuple(_losses(judged.select(slices), -row_scores(metric, truth, predicted, config.threshold))),
     )
+
+
+def _losses(groups: pl.DataFrame, loss: np.ndarray) -> Iterator[Loss]:
+    """``loss``, shape (n,), over all rows and over every slice that has enough of them."""
+    yield Loss(None, float(loss.mean()), float(loss.std()), len(loss))
+    rows = groups.with_columns(pl.Series("loss", loss))
+    for name in groups.columns:
+        found = rows.group_by(name, maintain_order=True).agg(
+            pl.col("loss").mean().alias("mean"), pl.col("loss").std(ddof=0).alias("sd"), pl.len().alias("rows")
+        )
+        for level, mean, sd, number in found.filter(pl.col("rows") >= FEWEST).sort(name).iter_rows():
+            yield Loss(f"{name}={level}", mean, sd, number)
 
 
 def lacking(day: date, store: Store) -> tuple[date, ...]:
