@@ -1,7 +1,8 @@
-"""Holds the peers as written in `peers.py` against the packages: `python checked.py evidently` (or nannyml, scipy).
+"""Holds the peers as written in `peers.py` against the packages: `python checked.py evidently` (or nannyml,
+scipy).
 
-Runs in an environment that has the package. Prints the largest difference of a statistic, the alerts that differ, and
-versions, as one JSON object.
+Runs in an environment that has the package. Prints the largest difference of a statistic, the alerts that
+differ, and versions, as one JSON object.
 """
 
 from __future__ import annotations
@@ -26,10 +27,16 @@ class Checked:
     """A table of the busiest world: reference, history, and days to judge, some of them changed."""
 
     def __init__(self) -> None:
-        table = Table(WORLDS["year and holidays"], ROWS, 1, {FIRST + timedelta(days=days) for days in range(0, 900, 30)})
+        table = Table(
+            WORLDS["year and holidays"], ROWS, 1, {FIRST + timedelta(days=days) for days in range(0, 900, 30)}
+        )
         self.history = {name: [table.values(name, day) for day in range(HISTORY)] for name in COLUMNS}
-        self.reference = {name: np.concatenate(days)[:: HISTORY * ROWS // 10_000] for name, days in self.history.items()}
-        self.days = [{name: table.values(name, day) for name in COLUMNS} for day in range(HISTORY, HISTORY + DAYS)]
+        self.reference = {
+            name: np.concatenate(days)[:: HISTORY * ROWS // 10_000] for name, days in self.history.items()
+        }
+        self.days = [
+            {name: table.values(name, day) for name in COLUMNS} for day in range(HISTORY, HISTORY + DAYS)
+        ]
         self.days[0]["weight_g"] = self.days[0]["weight_g"] / 1000
         self.days[1]["temperature"] = self.days[1]["temperature"] + 1
         self.judges = {}
@@ -41,7 +48,9 @@ class Checked:
 
     def ours(self, statistic: str) -> np.ndarray:
         at = peers.STATISTICS.index(statistic)
-        return np.array([[self.judges[name].statistics(day[name])[at] for name in COLUMNS] for day in self.days])
+        return np.array(
+            [[self.judges[name].statistics(day[name])[at] for name in COLUMNS] for day in self.days]
+        )
 
     def limits(self) -> np.ndarray:
         return np.array([peers.limit(self.judges[name], self.history[name]) for name in COLUMNS])
@@ -72,9 +81,13 @@ def evidently(checked: Checked) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
     for day in checked.days:
         today = Dataset.from_pandas(frame(day), data_definition=columns)
         said = json.loads(Report([DataDriftPreset()]).run(today, reference).json())["metrics"]
-        drift = {one["config"].get("column"): one["value"] for one in said if "ValueDrift" in one["config"]["type"]}
+        drift = {
+            one["config"].get("column"): one["value"] for one in said if "ValueDrift" in one["config"]["type"]
+        }
         values.append([drift[name] for name in COLUMNS])
-        shares.append([one["value"]["share"] for one in said if "DriftedColumns" in one["config"]["type"]][0])
+        shares.append(
+            next(one["value"]["share"] for one in said if "DriftedColumns" in one["config"]["type"])
+        )
     theirs, ours = np.array(values), checked.ours("evidently")
     return theirs, ours, np.array(shares), (ours >= 0.1).mean(axis=1)
 
@@ -92,13 +105,18 @@ def nannyml(checked: Checked) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
         return pd.concat(frames, ignore_index=True)
 
     calculator = UnivariateDriftCalculator(
-        column_names=list(COLUMNS), timestamp_column_name="time", treat_as_categorical=list(LEVELS), chunk_period="D"
+        column_names=list(COLUMNS),
+        timestamp_column_name="time",
+        treat_as_categorical=list(LEVELS),
+        chunk_period="D",
     )
     past = [{name: checked.history[name][day] for name in COLUMNS} for day in range(HISTORY)]
     calculator.fit(dated(past, "2027-01-04"))
     said = calculator.calculate(dated(checked.days, "2027-04-04")).filter(period="analysis").to_df()
     values = np.array([said[(name, "jensen_shannon", "value")].to_numpy(float) for name in COLUMNS]).T
-    limits = np.array([said[(name, "jensen_shannon", "upper_threshold")].to_numpy(float)[0] for name in COLUMNS])
+    limits = np.array(
+        [said[(name, "jensen_shannon", "upper_threshold")].to_numpy(float)[0] for name in COLUMNS]
+    )
     return values, checked.ours("nannyml"), limits, checked.limits()
 
 

@@ -28,11 +28,15 @@ class Rule:
         self.thresholds = code.judge.Thresholds(self.constants.c2, self.constants.big)
 
     def evidence(self, observed: np.ndarray, first: int, thresholds: Any) -> Any:
-        """What the project knows of ``observed`` days, shape (2, days, monitors), the first being ``first``."""
+        """What the project knows of ``observed`` days, shape (2, days, monitors), the first being
+        ``first``."""
         names = [monitor.name for monitor in self.monitors]
         days = self.days[first : first + observed.shape[1]]
         values = {
-            day: {name: self.code.monitor.Observed(*one) for name, one in zip(names, row.T.tolist(), strict=True)}
+            day: {
+                name: self.code.monitor.Observed(*one)
+                for name, one in zip(names, row.T.tolist(), strict=True)
+            }
             for day, row in zip(days, observed.swapaxes(0, 1), strict=True)
         }
         masked = {self.days[at]: "a holiday" for at in self.holidays}
@@ -82,14 +86,15 @@ def judged(code: Any, made: Replicate) -> dict[str, Any]:
     """By rule: pages, days with an alert, and for every injection the days until it was seen."""
     ours = Rule(code, made)
     said: dict[str, Any] = {OURS: told(*ours.quiet(), ours, made)}
-    if made.holiday.any():
-        said["unmasked"] = {"pages": Rule(code, made, masked=False).quiet()[0]}
     for name in peers.RULES:
         peer = Peer(name, made)
         said[name] = told(*peer.quiet(code.rule.pages), peer, made)
     return {
         "rules": said,
-        "thresholds": {name: getattr(ours.constants, name) for name in ("c2", "big", "autocorrelation", "tail")},
+        "unmasked": Rule(code, made, masked=False).quiet()[0] if made.holiday.any() else None,
+        "thresholds": {
+            name: getattr(ours.constants, name) for name in ("c2", "big", "autocorrelation", "tail")
+        },
         "monitors": len(ours.monitors),
         "columns": len(COLUMNS),
     }

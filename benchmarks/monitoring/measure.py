@@ -1,8 +1,9 @@
-"""How often each rule calls for nothing, and how soon for something: simulated years, judged by the project's code.
+"""How often each rule calls for nothing, and how soon for something: simulated years, judged by the
+project's code.
 
-`python measure.py PACKAGE [--quick | --years N]` runs in a generated project's environment. A replicate, which is a
-year, is kept in scratch/bench-monitoring once it is made, so that an interrupted run goes on where it was. Prints one
-JSON object.
+`python measure.py PACKAGE [--quick | --years N]` runs in a generated project's environment. A replicate,
+which is a year, is kept in scratch/bench-monitoring once it is made, so that an interrupted run goes on
+where it was. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import simulated
-from judged import judged
+from judged import OURS, judged
+from scipy import stats
 from worlds import WORLDS
 
 ROWS, YEARS = (200, 1_000, 10_000), 25
@@ -35,13 +37,21 @@ def year(package: str, kept: Path | None, cell: tuple[int, str, int]) -> dict[st
     code = simulated.project(package)
     path = kept and kept / f"{world}-{rows}-{seed}.pickle"
     if path and path.exists():
-        made = pickle.loads(path.read_bytes())  # noqa: S301: written by ourselves
+        made = pickle.loads(path.read_bytes())  # noqa: S301  written by ourselves
     else:
         made = simulated.replicate(code, world, rows, seed)
         if path:
             path.with_suffix(".part").write_bytes(pickle.dumps(made))
             path.with_suffix(".part").replace(path)
     return judged(code, made)
+
+
+def cell(world: str, rows: int, years: list[dict[str, Any]]) -> dict[str, Any]:
+    """A world and a size, with the 95% interval of the project's pages a year as of a Poisson number."""
+    pages = sum(year["rules"][OURS]["pages"] for year in years)
+    low = stats.chi2.ppf(0.025, 2 * pages) / 2 if pages else 0.0
+    interval = [low / len(years), stats.chi2.ppf(0.975, 2 * pages + 2) / 2 / len(years)]
+    return {"world": world, "rows": rows, "interval": interval, "years": years}
 
 
 def measure(package: str, quick: bool, years: int) -> dict[str, Any]:
@@ -59,7 +69,7 @@ def measure(package: str, quick: bool, years: int) -> dict[str, Any]:
     return {
         "years": years,
         "cells": [
-            {"world": world, "rows": rows, "years": [told[seed, world, rows] for seed in range(years)]}
+            cell(world, rows, [told[seed, world, rows] for seed in range(years)])
             for world in WORLDS
             for rows in sizes
         ],

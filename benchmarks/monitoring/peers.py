@@ -1,7 +1,8 @@
-"""What others would say of a day: Evidently's default preset, NannyML's daily chunks, PSI, per-column tests.
+"""What others would say of a day: Evidently's default preset, NannyML's daily chunks, PSI, per-column
+tests.
 
-Written anew for speed, a column's statistics in one pass over two sorted arrays; `checked.py` holds them against the
-packages. All leave nulls out, as the packages do.
+Written anew for speed, a column's statistics in one pass over two sorted arrays; `checked.py` holds them
+against the packages. All leave nulls out, as the packages do.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def psi(expected: np.ndarray, seen: np.ndarray) -> float:
 
 
 def outside(expected: np.ndarray, seen: np.ndarray) -> float:
-    """Jensen-Shannon distance to base 2; what is in no bin of the reference gets one of its own, as NannyML does."""
+    """Jensen-Shannon distance to base 2; what is in no bin of the reference gets one of its own, as NannyML
+    does."""
     left = 1 - seen.sum()
     if left > 0:
         expected, seen = np.append(expected, 0), np.append(seen, left)
@@ -34,7 +36,8 @@ def outside(expected: np.ndarray, seen: np.ndarray) -> float:
 
 
 class Numeric:
-    """Statistics of a numeric column, beside ``rows`` of reference and, for NannyML, all rows of ``history``."""
+    """Statistics of a numeric column, beside ``rows`` of reference and, for NannyML, all rows of
+    ``history``."""
 
     def __init__(self, rows: np.ndarray, history: Sequence[np.ndarray]) -> None:
         self.rows = np.sort(present(rows))
@@ -48,7 +51,9 @@ class Numeric:
     @staticmethod
     def binned(ordered: np.ndarray, cuts: np.ndarray) -> np.ndarray:
         """Shares of values up to the first cut, up to the second, and so on."""
-        return np.diff(np.searchsorted(ordered, cuts, side="right"), prepend=0, append=len(ordered)) / len(ordered)
+        return np.diff(np.searchsorted(ordered, cuts, side="right"), prepend=0, append=len(ordered)) / len(
+            ordered
+        )
 
     def statistics(self, values: np.ndarray) -> tuple[float, float, float, float]:
         seen = np.sort(present(values))
@@ -71,7 +76,8 @@ class Numeric:
 
 
 def kolmogorov(largest: float, many: int, few: int) -> float:
-    """The p value of scipy's `ks_2samp(…, method="asymp")`: the law of many rows, with the first correction for few.
+    """The p value of scipy's `ks_2samp(…, method="asymp")`: the law of many rows, with the first correction
+    for few.
 
     Within 0.2% of it where 0.05 is decided, and without the sums that take longest of all.
     """
@@ -130,13 +136,19 @@ def holm(p: np.ndarray, level: float = 0.05) -> np.ndarray:
     return rejected
 
 
-EVIDENTLY, HALF, NANNYML, PSI = "Evidently, any column", "Evidently, half of the columns", "NannyML, daily chunks", "PSI > 0.2"
+EVIDENTLY, HALF, NANNYML, PSI = (
+    "Evidently, any column",
+    "Evidently, half of the columns",
+    "NannyML, daily chunks",
+    "PSI > 0.2",
+)
 KS, HOLM = "KS and chi², p < 0.05", "KS and chi², Holm"
 RULES = (EVIDENTLY, HALF, NANNYML, PSI, KS, HOLM)
 
 
 def alerts(rule: str, seen: dict[str, np.ndarray], limits: np.ndarray) -> np.ndarray:
-    """Which columns of [days, columns] ``rule`` calls drifted; a verdict on the whole table stands in every column.
+    """Which columns of [days, columns] ``rule`` calls drifted; a verdict on the whole table stands in every
+    column.
 
     ``limits`` are NannyML's, a number a column.
     """

@@ -1,4 +1,4 @@
-"""A replicate made: every day's summary as the project makes it, what the peers measure, and the same of injections."""
+"""A replicate: every day's summary as the project makes it, what the peers measure, and both of injections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,21 @@ from typing import Any
 import numpy as np
 import peers
 import polars as pl
-from worlds import COLUMNS, FIRST, FOLLOWED, HISTORY, INJECTIONS, LAST, LEVELS, SHAPES, WORLDS, YEAR, Table, injected
+from worlds import (
+    COLUMNS,
+    FIRST,
+    FOLLOWED,
+    HISTORY,
+    INJECTIONS,
+    LAST,
+    LEVELS,
+    SHAPES,
+    WORLDS,
+    YEAR,
+    Table,
+    correlated,
+    injected,
+)
 
 ROWS = 10_000
 """Of the reference, as `ml calibrate` takes them."""
@@ -28,18 +42,20 @@ def project(package: str) -> SimpleNamespace:
     """The project's own code, by module."""
     inside = ("learning", "summary", "monitor", "judge", "rule", "constants", "holidays")
     names = ["config", "spec", *(f"monitoring.{name}" for name in inside)]
-    return SimpleNamespace(**{name.split(".")[-1]: importlib.import_module(f"{package}.{name}") for name in names})
+    return SimpleNamespace(
+        **{name.split(".")[-1]: importlib.import_module(f"{package}.{name}") for name in names}
+    )
 
 
 def digest(code: Any) -> str:
-    """Of what a replicate's figures depend on: these modules, and what the project's code makes of a few days."""
-    table = Table(WORLDS["year and holidays"], 300, 0, {FIRST})
-    days = [{name: table.values(name, day) for name in COLUMNS} for day in range(3)]
-    observer = Observer(code, table.days, days[0])
-    figures = np.stack([observer.day(table.days[0], day) for day in days])
-    names = [monitor.name for monitor in observer.monitors]
-    sources = [(HERE / f"{name}.py").read_bytes() for name in ("worlds", "peers", "simulated")]
-    return hashlib.sha256(b"".join([*sources, repr(names).encode(), figures.round(9).tobytes()])).hexdigest()[:12]
+    """Of what replicates' figures depend on, told by those of a small one: of other code they differ."""
+    small = replicate(code, "year and holidays", 60, 0)
+    figures = [small.observed, small.statistics, small.limits]
+    for injection in small.injections:
+        figures += [injection.observed, injection.statistics]
+    figures += [correlated(np.random.default_rng(0), 9, 3, world) for world in WORLDS.values()]
+    plain = repr((WORLDS, HISTORY, YEAR, FOLLOWED, STARTS, ROWS, COLUMNS)).encode()
+    return hashlib.sha256(b"".join([plain, *(one.round(9).tobytes() for one in figures)])).hexdigest()[:12]
 
 
 class Observer:
@@ -48,7 +64,8 @@ class Observer:
     def __init__(self, code: Any, days: list[date], rows: Mapping[str, np.ndarray]) -> None:
         kinds = {name: "category" if name in LEVELS else "number" for name in COLUMNS}
         columns = [
-            code.spec.Column(name=name, kind=kind, meaning=name, nullable=True) for name, kind in kinds.items()
+            code.spec.Column(name=name, kind=kind, meaning=name, nullable=True)
+            for name, kind in kinds.items()
         ]
         self.code, self.days = code, days
         self.reference = code.learning.learn("table", columns, frame(rows))
@@ -56,7 +73,7 @@ class Observer:
         self.of = np.array([COLUMNS.index(monitor.column) for monitor in self.monitors])
 
     def day(self, day: date, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Value and sampling sd of the monitors of these columns, shape (2, monitors); NaN for the others'."""
+        """Value and sampling sd of these columns' monitors, shape (2, monitors); NaN for the others'."""
         few = [column for column in self.reference.columns if column.name in values]
         reference = self.reference.model_copy(update={"columns": few})
         summary = self.code.summary.summarise(frame(values), day, reference)
@@ -64,7 +81,10 @@ class Observer:
         return np.array([[one.value for one in seen], [one.sd for one in seen]])
 
 
-WORDS = {name: pl.Series([f"{name} {number}" for number in range(count)] + [None]) for name, count in LEVELS.items()}
+WORDS = {
+    name: pl.Series([f"{name} {number}" for number in range(count)] + [None])
+    for name, count in LEVELS.items()
+}
 
 
 def frame(values: Mapping[str, np.ndarray]) -> pl.DataFrame:
@@ -92,7 +112,8 @@ class Injection:
 
 @dataclass(frozen=True)
 class Replicate:
-    """Day 0 is the first of the history; ``statistics`` are of the days after it, (days, columns, statistics)."""
+    """Day 0 is the first of the history; ``statistics`` are of the days after it, (days, columns,
+    statistics)."""
 
     days: list[date]
     reference: Any
@@ -117,12 +138,16 @@ def replicate(code: Any, world: str, rows: int, seed: int) -> Replicate:
         else peers.Category(reference[name], past[name], LEVELS[name])
         for name in COLUMNS
     ]
-    observed = [observer.day(table.days[day], {name: past[name][day] for name in COLUMNS}) for day in range(HISTORY)]
+    observed = [
+        observer.day(table.days[day], {name: past[name][day] for name in COLUMNS}) for day in range(HISTORY)
+    ]
     statistics = []
     for day in range(HISTORY, HISTORY + YEAR):
         values = {name: table.values(name, day) for name in COLUMNS}
         observed.append(observer.day(table.days[day], values))
-        statistics.append([judge.statistics(values[name]) for judge, name in zip(judges, COLUMNS, strict=True)])
+        statistics.append(
+            [judge.statistics(values[name]) for judge, name in zip(judges, COLUMNS, strict=True)]
+        )
     injections = []
     rng = np.random.default_rng([seed, rows])
     for injection, changes in INJECTIONS.items():

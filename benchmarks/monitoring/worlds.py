@@ -1,7 +1,8 @@
-"""Simulated tables, row by row: twelve columns, four worlds in which nothing is wrong, seven things that go wrong.
+"""Simulated tables, row by row: twelve columns, four worlds in which nothing is wrong, seven things that go
+wrong.
 
-A numeric column is a rising function of a normal score; a category is drawn by softmax. A world moves the scores and
-the logits of a day, in units of one standard deviation between rows.
+A numeric column is a rising function of a normal score; a category is drawn by softmax. A world moves the
+scores and the logits of a day, in units of one standard deviation between rows.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ HISTORY, YEAR, FOLLOWED = 90, 365, 14
 FIRST, LAST = date(2027, 1, 4), date(2029, 12, 31)
 """Between these lies every replicate."""
 DAY, TAIL, SEASON, ANNUAL, HOLIDAY = 0.06, 4, 0.2, 0.15, 0.6
-"""Standard deviation of day effects, degrees of freedom of heavy ones, largest weekly swing, height of the annual
-cycle, what a holiday moves."""
+"""Standard deviation of day effects, degrees of freedom of heavy ones, largest weekly swing, height of the
+annual cycle, what a holiday moves."""
 PHI, SHARED = 0.6, 0.5
 """Lag-1 correlation of day effects, and the share of their variance that all columns have in common."""
 FESTIVE = ("weight_g", "percent", "heavy", "service")
@@ -53,7 +54,10 @@ COLUMNS = (*SHAPES, *LEVELS)
 NULLS = {"waiting": 0.02, "two_humps": 0.05, "fee": 0.2, "depot": 0.01}
 """Share of nulls; of every other column none."""
 CONTINUOUS = ("temperature", "weight_g", "waiting", "percent", "two_humps")
-SPREAD = {name: float(np.std(SHAPES[name](special.ndtri((np.arange(20_000) + 0.5) / 20_000)))) for name in CONTINUOUS}
+SPREAD = {
+    name: float(np.std(SHAPES[name](special.ndtri((np.arange(20_000) + 0.5) / 20_000))))
+    for name in CONTINUOUS
+}
 
 
 def weights(levels: int) -> np.ndarray:
@@ -87,7 +91,11 @@ WORLDS = {
 
 def correlated(rng: np.random.Generator, days: int, series: int, world: World) -> np.ndarray:
     """Day effects [days, series] of standard deviation 1, half of their variance in common."""
-    noise = rng.standard_t(TAIL, (days + 50, series + 1)) / 2**0.5 if world.heavy else rng.standard_normal((days + 50, series + 1))
+    noise = (
+        rng.standard_t(TAIL, (days + 50, series + 1)) / 2**0.5
+        if world.heavy
+        else rng.standard_normal((days + 50, series + 1))
+    )
     for day in range(1, len(noise)):
         noise[day] = world.phi * noise[day - 1] + (1 - world.phi**2) ** 0.5 * noise[day]
     common, own = noise[50:, :1], noise[50:, 1:]
@@ -159,7 +167,8 @@ def nulls(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def mixed(column: str) -> Change:
-    """Ten points of all rows go from the most frequent level to another: of two the other, of more the third."""
+    """Ten points of all rows go from the most frequent level to another: of two the other, of more the
+    third."""
     shares = special.softmax(weights(LEVELS[column]))
     share, other = 0.1 / shares[0], min(2, len(shares) - 1)
     return lambda values, rng: np.where((values == 0) & (rng.random(len(values)) < share), other, values)
