@@ -1,6 +1,7 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
 from . import (  # the verbs
+    calibrate,
     canary,
     daily,
     data,
@@ -19,6 +20,7 @@ from .root import app, main
 
 __all__ = [
     "app",
+    "calibrate",
     "canary",
     "daily",
     "data",

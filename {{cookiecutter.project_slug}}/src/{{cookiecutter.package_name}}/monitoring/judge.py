@@ -37,6 +37,10 @@ class Thresholds:
         return self.raised.get(monitor, (self.c2, self.big))
 
 
+UNCALIBRATED = Thresholds(3.4, 4.7)
+"""Of fifty monitors with a little autocorrelation: good enough for tickets."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The series of some monitors from ``first`` to ``last``. ``masked``: days that are nobody's normal, and why."""
@@ -108,7 +112,7 @@ class Evidence:
     @cached_property
     def judged(self) -> np.ndarray:
         """Days on which at least one monitor could be judged."""
-        return np.isfinite(self.z).any(axis=1)
+        return np.atleast_1d(np.isfinite(self.z).any(axis=1))
 
     def band(self, at: int) -> tuple[np.ndarray, np.ndarray]:
         """What is expected of a monitor each day, as people read it, shape (days,)."""
@@ -193,7 +197,7 @@ def _word(seen: Evidence, at: int, armed: bool, shown: float, low: float, high: 
     if day in seen.masked:
         return "not applicable", f"{figure}; not judged: {seen.masked[day]}"
     if not math.isfinite(seen.z[today, at]):
-        lacking = max(YOUNG - int(seen.usable[-REACH // 2 :, at].sum()), 1)
+        lacking = max(YOUNG - int(seen.usable[-(rule.HISTORY + rule.GAP) :, at].sum()), 1)
         return "learning", f"{figure}; learning, {lacking} days to go"
     band = f"up to {monitor.told(high)}" if monitor.worse else f"{monitor.told(low)} to {monitor.told(high)}"
     said = f"{figure}, expected {band}"
@@ -271,7 +275,7 @@ def _slow(seen: Evidence, references: Mapping[str, float], version: str | None) 
                 model_version=version,
                 observed=_number(now),
                 unit=monitor.shown_unit,
-                said=f"{monitor.column} {monitor.measure}: {monitor.told(now)} on average of the last {SLOW_DAYS} days, "
+                said=f"{monitor.column} {monitor.measure}: {monitor.told(now)} on average of {SLOW_DAYS} days, "
                 f"{monitor.told(was)} in the reference",
             )
         )

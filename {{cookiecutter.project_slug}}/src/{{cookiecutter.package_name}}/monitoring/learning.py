@@ -37,10 +37,10 @@ def _column(column: Column, values: pl.Series) -> ColumnReference:
     nulls = 1 - len(known) / len(values) if len(values) else 0.0
     said = {"name": column.name, "unit": column.unit, "nullable": column.nullable, "nulls": nulls}
     if column.kind == "flag":
-        return ColumnReference(kind="flag", shares=[float(known.cast(pl.Float64).mean() or 0.0)], **said)
+        return ColumnReference(kind="flag", shares=[_share(known.cast(pl.Boolean))], **said)
     if column.kind == "time":
         blocks = known.dt.hour().cast(pl.Int64) // 6
-        shares = [float((blocks == block).mean() or 0.0) for block in range(len(BLOCKS))]
+        shares = [_share(blocks == block) for block in range(len(BLOCKS))]
         return ColumnReference(kind="time", levels=BLOCKS, shares=shares, **said)
     counts = known.cast(pl.String).value_counts(sort=True, name="n")
     # of equally frequent ones the first by name: the same in every process
@@ -48,6 +48,10 @@ def _column(column: Column, values: pl.Series) -> ColumnReference:
     levels = top[known.name].to_list()
     shares = [float(n) / max(len(known), 1) for n in top["n"]]
     return ColumnReference(kind="category", levels=levels, shares=[*shares, max(1 - sum(shares), 0.0)], **said)
+
+
+def _share(told: pl.Series) -> float:
+    return int(told.sum()) / max(len(told), 1)
 
 
 def _number(column: Column, values: pl.Series) -> ColumnReference:
@@ -67,6 +71,7 @@ def _number(column: Column, values: pl.Series) -> ColumnReference:
         points, score = points[kept], score[kept]
     further = 0.5 if len(points) > 1 else 1.0
     edges = _edges(known)
+    bins = np.searchsorted(edges, known, side="right")
     return ColumnReference(
         kind="number",
         nulls=nulls,
@@ -75,7 +80,7 @@ def _number(column: Column, values: pl.Series) -> ColumnReference:
         beyond=(float(score[0]) - further, float(score[-1]) + further),
         kurtosis=max(kurtosis, 1.5),
         edges=edges,
-        shares=(np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1) / len(known)).tolist(),
+        shares=(np.bincount(bins, minlength=len(edges) + 1) / len(known)).tolist(),
         **said,
     )
 

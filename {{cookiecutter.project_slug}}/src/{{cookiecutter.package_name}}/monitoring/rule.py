@@ -6,7 +6,9 @@ The day is the observation, not the row: harmless differences between days are w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -48,8 +50,8 @@ def scores(
     """Judge every day by the ``history`` days that end ``gap`` days before it.
 
     ``values``, ``floor_sd`` and ``usable`` have the shape (days, monitors). Rows are consecutive calendar days: a day
-    that is missing is a row of NaN. ``floor_sd`` is the sampling sd of each value, as its number of rows gives it. A day
-    that is not ``usable`` (a holiday, too few rows) is in no history; it still has a z, for whoever wants to look.
+    that is missing is a row of NaN. ``floor_sd`` is the sampling sd of each value, as its number of rows gives it. A
+    day that is not ``usable`` (a holiday, too few rows) is in no history; it still has a z, for whoever wants to look.
 
     The spread is the sd of the residuals from the weekdays' means, corrected for a day that has fewer or more rows than
     the history's had, and never below the day's own sampling sd.
@@ -65,17 +67,17 @@ def scores(
 
         # of the same weekday: today's row and the weeks before it
         weeks = range(0, history, 7)
-        count = sum(_back(good.astype(float), days) for days in weeks)
-        mean = sum(_back(x, days) for days in weeks) / count
-        squares = sum(_back(good.astype(float), days) * (_back(x, days) - mean) ** 2 for days in weeks)
-        noise = sum(_back(sampling, days) for days in weeks)
+        count = _total(_back(good.astype(float), days) for days in weeks)
+        mean = _total(_back(x, days) for days in weeks) / count
+        squares = _total(_back(good.astype(float), days) * (_back(x, days) - mean) ** 2 for days in weeks)
+        noise = _total(_back(sampling, days) for days in weeks)
 
         # of all weekdays in the history
         ends = range(gap, gap + 7)
-        seen = sum(_back(count, days) for days in ends)
-        freedom = sum(_back(np.maximum(count - 1, 0), days) for days in ends)
-        variance = sum(_back(np.nan_to_num(squares), days) for days in ends) / freedom
-        usual = sum(_back(noise, days) for days in ends) / seen
+        seen = _total(_back(count, days) for days in ends)
+        freedom = _total(_back(np.maximum(count - 1, 0), days) for days in ends)
+        variance = _total(_back(np.nan_to_num(squares), days) for days in ends) / freedom
+        usual = _total(_back(noise, days) for days in ends) / seen
 
         own = np.where(np.isfinite(floor), floor**2, 0.0)
         variance = np.maximum(np.maximum(variance + own - usual, own), 0.0)
@@ -130,7 +132,7 @@ def pages(fired: np.ndarray, cooldown: int = COOLDOWN) -> np.ndarray:
 
     ``fired`` is (days,) or (days, monitors); the answer is (days,).
     """
-    days = fired.any(axis=1) if fired.ndim == 2 else fired
+    days = np.atleast_1d(fired.any(axis=1) if fired.ndim == 2 else fired)
     called = np.zeros(len(days), dtype=bool)
     free = 0
     for day in np.flatnonzero(days):
@@ -138,6 +140,10 @@ def pages(fired: np.ndarray, cooldown: int = COOLDOWN) -> np.ndarray:
             called[day] = True
             free = day + cooldown
     return called
+
+
+def _total(parts: Iterable[np.ndarray]) -> np.ndarray:
+    return reduce(np.add, parts)
 
 
 def _back(rows: np.ndarray, days: int) -> np.ndarray:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +27,7 @@ class Quantiles(BaseModel):
     q05: float | None
     q50: float | None
     q95: float | None
+    unit: str | None = None
 
 
 class Summary(BaseModel):
@@ -46,7 +49,20 @@ class Summary(BaseModel):
 
     def observed(self, name: str) -> Observed:
         value, sd = self.values.get(name, (None, None))
-        return Observed(math.nan if value is None else value, math.nan if sd is None else sd)
+        return Observed(math.nan if value is None else value, math.nan if sd is None else sd, self._words(name))
+
+    def _words(self, name: str) -> str:
+        """The raw figures behind a mean or a spread of normal scores."""
+        _, column, measure = (*name.split(".", 2), "", "")[:3]
+        found = self.quantiles.get(column)
+        if found is None or found.q50 is None:
+            return ""
+        unit = f" {found.unit}" if found.unit else ""
+        if measure == "mean":
+            return f"median {_figure(found.q50)}{unit}"
+        if measure == "spread" and found.q05 is not None and found.q95 is not None:
+            return f"90% within {_figure(found.q05)} to {_figure(found.q95)}{unit}"
+        return ""
 
 
 def monitors(reference: Reference) -> list[Monitor]:
@@ -98,17 +114,24 @@ def levels(reference: Reference) -> dict[str, float]:
     return found
 
 
-def of_file(path: Path, day: date, reference: Reference, **about: str | None) -> Summary:
-    """Summarise a partition, of whatever size."""
+def of_file(
+    path: Path, day: date, reference: Reference, named: Mapping[str, str] | None = None, **about: Any
+) -> Summary:
+    """Summarise a partition, of whatever size. ``named``: the file's name of a column that the reference renames."""
     rows = pl.scan_parquet(path)
-    height = rows.select(pl.len()).collect().item()
     there = rows.collect_schema().names()
-    wanted = rows.select(column.name for column in reference.columns if column.name in there)
-    return summarise(wanted.gather_every(-(-height // MOST) or 1).collect(engine="streaming"), day, reference, **about)
+    height = rows.select(pl.len()).collect().item()
+    names = {column.name: (named or {}).get(column.name, column.name) for column in reference.columns}
+    wanted = rows.select(pl.col(here).alias(name) for name, here in names.items() if here in there)
+    few = wanted.gather_every(-(-height // MOST) or 1).collect(engine="streaming")
+    return summarise(few, day, reference, height, **about)
 
 
-def summarise(rows: pl.DataFrame, day: date, reference: Reference, **about: str | None) -> Summary:
-    """The figures of a day. Raises for nothing that a column may hold: what cannot be said is null."""
+def summarise(rows: pl.DataFrame, day: date, reference: Reference, height: int | None = None, **about: Any) -> Summary:
+    """The figures of a day. Raises for nothing that a column may hold: what cannot be said is null.
+
+    ``height`` is the day's number of rows, where ``rows`` are some of them.
+    """
     values: dict[str, tuple[float | None, float | None]] = {}
     quantiles: dict[str, Quantiles] = {}
     shares: dict[str, list[float]] = {}
@@ -120,7 +143,7 @@ def summarise(rows: pl.DataFrame, day: date, reference: Reference, **about: str 
         if column.kind == "number":
             floats = known.to_numpy()
             values[f"{name}.mean"], values[f"{name}.spread"] = _of_scores(normal_scores(floats, column), column)
-            quantiles[column.name] = _quantiles(known)
+            quantiles[column.name] = _quantiles(known, column.unit)
             bins = np.searchsorted(column.edges, floats, side="right")
             shares[column.name] = (np.bincount(bins, minlength=len(column.edges) + 1) / max(n, 1)).tolist()
         else:
@@ -133,7 +156,7 @@ def summarise(rows: pl.DataFrame, day: date, reference: Reference, **about: str 
     return Summary(
         day=day,
         reference=reference.digest,
-        rows=rows.height,
+        rows=rows.height if height is None else height,
         values=values,
         quantiles=quantiles,
         shares=shares,
@@ -201,14 +224,19 @@ def _shares(known: pl.Series, column: ColumnReference) -> list[float]:
     return [count / n for count in (*counts, len(known) - sum(counts))]
 
 
-def _quantiles(known: pl.Series) -> Quantiles:
+def _quantiles(known: pl.Series, unit: str | None) -> Quantiles:
     found = [known.quantile(q) for q in (0.05, 0.5, 0.95)]
     q05, q50, q95 = (None if q is None or not math.isfinite(q) else float(q) for q in found)
-    return Quantiles(q05=q05, q50=q50, q95=q95)
+    return Quantiles(q05=q05, q50=q50, q95=q95, unit=unit)
 
 
 def _arcsine(share: float) -> float:
     return math.asin(math.sqrt(min(max(share, 0.0), 1.0)))
+
+
+def _figure(value: float) -> str:
+    """Three figures, and whole numbers from a hundred on."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def key(table: str, day: date) -> str:
