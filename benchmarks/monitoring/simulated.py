@@ -1,4 +1,4 @@
-"""A replicate: every day's summary as the project makes it, what the peers measure, and both of injections."""
+"""A replicate: every day as the project summarises it, what the peers measure, and both of injections."""
 
 from __future__ import annotations
 
