@@ -120,10 +120,8 @@ class Evidence:
         expected, spread = self.scores.expected[:, at], self.scores.spread[:, at]
         width = rule.as_t(float(self._thresholds[0][at]), self.scores.freedom[:, at]) * spread
         low, high = monitor.around(expected)
-        return (
-            np.minimum(monitor.shown(expected - width), low),
-            np.maximum(monitor.shown(expected + width), high),
-        )
+        low, high = np.minimum(monitor.shown(expected - width), low), np.maximum(monitor.shown(expected + width), high)
+        return (np.clip(low, 0, 100), np.clip(high, 0, 100)) if monitor.scale in ("nulls", "share") else (low, high)
 
 
 def evidence(
@@ -217,14 +215,14 @@ def _before(seen: Evidence, at: int) -> str:
 
 
 def _since(seen: Evidence, at: int) -> date | None:
-    """The first of the days up to the last one on which the monitor was out; days without a figure do not count."""
+    """The first of the days up to the last on which the monitor was out on this side; days without a z do not count."""
     found = None
     for row in range(len(seen.days) - 1, -1, -1):
         if math.isnan(seen.z[row, at]):
             if found is None:
                 return None
             continue
-        if not seen.out[row, at]:
+        if not seen.out[row, at] or seen.z[row, at] * seen.z[-1, at] < 0:
             break
         found = seen.days[row]
     return found

@@ -122,7 +122,8 @@ class History:
             if manifest is None:
                 return None
             kept = summary.read(table, day, self.storage)
-            if kept and (kept.reference, kept.source) == (reference.digest, manifest.sha256):
+            wanted = (reference.digest, manifest.sha256, manifest.model_version)
+            if kept and (kept.reference, kept.source, kept.model_version) == wanted:
                 return kept
             with self.store.file(table, day) as path:
                 names = pl.read_parquet_schema(path)
