@@ -30,9 +30,9 @@ OURS = {"conftest", "src", "tests", "train"}
 
 # Every package in uv.lock; and what it is imported as, where that is another name. Kept by scripts/bump.py.
 LOCKED = """
-aiobotocore aiohappyeyeballs aiohttp aiohttp-retry aioitertools aiosignal alembic amqp annotated-doc
-annotated-types antlr4-python3-runtime anyio appdirs appnope asttokens asyncssh atpublic attrs billiard
-blinker boolean-py boto3 botocore cachecontrol cachetools celery certifi cffi cfgv charset-normalizer
+aiobotocore aiohappyeyeballs aiohttp aiohttp-retry aioitertools aiosignal aiosmtpd alembic amqp annotated-doc
+annotated-types antlr4-python3-runtime anyio appdirs appnope apprise asttokens asyncssh atpublic attrs
+billiard blinker boolean-py boto3 botocore cachecontrol cachetools celery certifi cffi cfgv charset-normalizer
 check-jsonschema click click-didyoumean click-plugins click-repl cloudpickle colorama comm configobj contourpy
 cryptography cycler cyclonedx-python-lib databricks-sdk dataframely debugpy defusedxml deprecated dictdiffer
 diskcache distlib distro docker dpath dulwich dvc dvc-data dvc-http dvc-objects dvc-render dvc-s3
@@ -42,17 +42,18 @@ grandalf graphene graphql-core graphql-relay gto gunicorn h11 harfile holidays h
 hydra-core hypothesis hypothesis-graphql identify idna importlib-metadata iniconfig ipykernel ipython
 ipython-pygments-lexers iterative-telemetry itsdangerous jedi jinja2 jmespath joblib jsonschema jsonschema-rs
 jsonschema-specifications jupyter-client jupyter-core kingfisher-bin kiwisolver kombu license-expression
-limits mako markdown-it-py markupsafe matplotlib matplotlib-inline mdurl mlflow mlflow-skinny mlflow-tracing
-moto msgpack multidict narwhals nbclient nbformat nbstripout nest-asyncio2 networkx nodeenv numpy obstore
-omegaconf opentelemetry-api opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
-opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http opentelemetry-proto
-opentelemetry-sdk opentelemetry-semantic-conventions orjson packageurl-python packaging pandas parso pathspec
-pexpect pillow pip pip-api pip-audit pip-requirements-parser platformdirs pluggy polars polars-runtime-32
-pre-commit pre-commit-hooks prettytable prometheus-client prompt-toolkit propcache protobuf psutil ptyprocess
-pure-eval py-partiql-parser py-serializable pyarrow pyasn1 pyasn1-modules pybreaker pycparser pydantic
-pydantic-core pydantic-settings pydot pygit2 pygments pygtrie pyparsing pyrate-limiter pyrefly pytest
-pytest-timeout pytest-xdist python-dateutil python-discovery python-dotenv pywin32 pyyaml pyzmq referencing
-regress requests responses rich rpds-py ruamel-yaml ruff s3fs s3transfer schemathesis scikit-learn scipy
+limits mako markdown markdown-it-py markupsafe matplotlib matplotlib-inline mdurl mlflow mlflow-skinny
+mlflow-tracing moto msgpack multidict narwhals nbclient nbformat nbstripout nest-asyncio2 networkx nodeenv
+numpy oauthlib obstore omegaconf opentelemetry-api opentelemetry-exporter-http-transport
+opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common
+opentelemetry-exporter-otlp-proto-http opentelemetry-proto opentelemetry-sdk
+opentelemetry-semantic-conventions orjson packageurl-python packaging pandas parso pathspec pexpect pillow pip
+pip-api pip-audit pip-requirements-parser platformdirs pluggy polars polars-runtime-32 pre-commit
+pre-commit-hooks prettytable prometheus-client prompt-toolkit propcache protobuf psutil ptyprocess pure-eval
+py-partiql-parser py-serializable pyarrow pyasn1 pyasn1-modules pybreaker pycparser pydantic pydantic-core
+pydantic-settings pydot pygit2 pygments pygtrie pyparsing pyrate-limiter pyrefly pytest pytest-timeout
+pytest-xdist python-dateutil python-discovery python-dotenv pywin32 pyyaml pyzmq referencing regress requests
+requests-oauthlib responses rich rpds-py ruamel-yaml ruff s3fs s3transfer schemathesis scikit-learn scipy
 scmrepo semver setuptools shellingham shortuuid shtab six skops smmap sortedcontainers sqlalchemy sqlparse
 sqltrie stack-data stamina starlette tabulate tenacity threadpoolctl tomli tomli-w tomlkit tornado tqdm
 traitlets typer typing-extensions typing-inspection tzdata tzlocal urllib3 uvicorn uvloop vine virtualenv

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from past import END, past, predict, rows_of, write
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.data.store import Store
@@ -20,7 +21,6 @@ from {{cookiecutter.package_name}}.operations.history import History
 from {{cookiecutter.package_name}}.operations.ledger import Ledger
 
 from conftest import Project
-from past import END, past, predict, rows_of, write
 
 NEXT = END + timedelta(days=1)
 

@@ -21,7 +21,19 @@ PACKAGE = "{{cookiecutter.package_name}}"
 DAY = date(2026, 6, 1)
 BEFORE = datetime(2026, 6, 2, 8, 59, tzinfo=UTC)
 AFTER = datetime(2026, 6, 2, 9, 0, tzinfo=UTC)
-HEAVY = ("mlflow", "pandas", "polars", "sklearn", "dataframely", "matplotlib", "fastapi", "numpy", "scipy", "httpx")
+HEAVY = (
+    "mlflow",
+    "pandas",
+    "polars",
+    "sklearn",
+    "dataframely",
+    "matplotlib",
+    "fastapi",
+    "numpy",
+    "scipy",
+    "httpx",
+    "apprise",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +60,7 @@ def test_a_day_that_went_fine_says_so_first(project: Project) -> None:
     assert "mae 7.21 (baseline 11.42, 37% better)" in line(ran.out, "labels")
     assert line(ran.out, "model") == "hours/3, 4 days old: trained on labels until 2026-05-28"
     assert line(ran.out, "drift") == "not watched yet"
-    assert line(ran.out, "alerts") == "none"
+    assert line(ran.out, "alerts") == "none; nobody is told: alerts.page in operations.yaml is empty"
     assert line(ran.out, "promoted") == "nothing yet"
     assert line(ran.out, "attempts").startswith("1 ok in 21 s, 2026-06-02 06:00 UTC on ")
     assert "next:" not in ran.out
@@ -155,7 +167,7 @@ def test_a_ticket_leaves_the_day_fine_and_is_said_in_the_first_line(project: Pro
     assert ran.code == 0
     assert ran.out.splitlines()[0] == "OK  2026-06-01: 1,240 rows scored by hours/3, 1 ticket"
     assert line(ran.out, "rows").startswith("1,240, -37.4% against")
-    assert line(ran.out, "alerts") == "1 ticket"
+    assert line(ran.out, "alerts").startswith("1 ticket; ")
     assert "docs/runbook.md#fresh003-fewer-rows-than-the-weekdays-normal" in ran.out
 
 

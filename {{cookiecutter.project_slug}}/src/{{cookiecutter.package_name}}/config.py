@@ -14,6 +14,9 @@ from .spec import Task
 from .typed_yaml import Strict, load
 
 NAME = "[a-z][a-z0-9-]{0,39}"
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+Variable = Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]{0,63}$")]
+"""The name of an environment variable: what it holds is a secret, and stands in no file of the project."""
 
 
 class DataConfig(Strict):
@@ -114,11 +117,25 @@ class DailyConfig(Strict):
     """`ml run --wait` asks again after so many minutes, then twice as many, up to an hour."""
 
 
+class AlertsConfig(Strict):
+    """Who is told what `ml run` has to say. Each variable that is named here holds one apprise address."""
+
+    page: list[Variable] = Field(default_factory=list)
+    """Where pages go, at once."""
+    digest_to: list[Variable] = Field(default_factory=list)
+    """Where the week's tickets go, with the first run from ``digest`` on (UTC)."""
+    digest: Weekday = "monday"
+    cooldown_days: Annotated[int, Field(ge=0, le=90)] = 7
+    """So many days the same code and monitor page once while what is wrong lasts; 0 pages each day."""
+    ping: Variable | None = None
+    """Holds the address of a dead-man's switch."""
+
+
 class RetrainingConfig(Strict):
     """What `ml run` trains by itself, and who promotes it."""
 
     when: Literal["never", "weekly", "on_drift"] = "never"
-    weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    weekday: Weekday = "monday"
     config: str = "configs/v1.yaml"
     promotion: Literal["automatic", "by_person"] = "by_person"
 
@@ -195,6 +212,7 @@ class OperationsConfig(Strict):
     source: SourceConfig
     storage: StorageConfig = StorageConfig()
     daily: DailyConfig = DailyConfig()
+    alerts: AlertsConfig = AlertsConfig()
     retraining: RetrainingConfig = RetrainingConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
     serving: ServingConfig = ServingConfig()

@@ -1,6 +1,7 @@
 """`ml`: the verbs. Thin: each parses, calls one function and prints. Heavy libraries are imported inside the verbs."""
 
 from . import (  # the verbs
+    alerts,
     calibrate,
     canary,
     daily,
@@ -8,6 +9,7 @@ from . import (  # the verbs
     gate,
     keys,
     models,
+    monitor,
     provenance,
     ready,
     requests,
@@ -19,6 +21,7 @@ from . import (  # the verbs
 from .root import app, main
 
 __all__ = [
+    "alerts",
     "app",
     "calibrate",
     "canary",
@@ -28,6 +31,7 @@ __all__ = [
     "keys",
     "main",
     "models",
+    "monitor",
     "provenance",
     "ready",
     "requests",

@@ -36,7 +36,7 @@ class Run:
 
     def __init__(self, ledger: Ledger, day: date, paths: Paths, clock: Clock, report: Callable[[str], None]) -> None:
         self._ledger, self._day, self._clock, self._report = ledger, day, clock, report
-        self._record = ledger.read(day) or Record(date=day)
+        self._record = ledger.read(day) or Record(pipeline=ledger.pipeline, date=day)
         if (last := self._record.last) and last.outcome == "running":
             last.outcome = "interrupted"
         head, dirty = provenance.commit(paths)

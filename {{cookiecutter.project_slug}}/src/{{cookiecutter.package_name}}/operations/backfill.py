@@ -19,6 +19,7 @@ from ..data.ingest import Examined, examine
 from ..errors import Exit, ProjectError
 from ..paths import Paths
 from ..spec import Table
+from . import alerts
 from .attempt import Clock
 from .daily import refuse_a_day_to_come, run
 from .ledger import Attempt, Ledger, worst
@@ -73,7 +74,7 @@ def backfill(
         ahead = _Ahead(pool, todo, jobs, operations, paths, clock)
         for day in todo:
             try:
-                attempt = run(day, paths, clock=clock, ledger=ledger, examined=ahead.of(day))
+                attempt = run(day, paths, clock=clock, ledger=ledger, examined=ahead.of(day), tell=False)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -83,6 +84,8 @@ def backfill(
                 said.stopped = day
                 pool.shutdown(cancel_futures=True)
                 break
+    for day in list(said.ran)[-1:]:  # one message for all of them
+        alerts.after_run(day, said.ran[day], ledger, paths, operations, clock())
     return said
 
 

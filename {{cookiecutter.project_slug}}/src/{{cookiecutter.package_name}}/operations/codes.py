@@ -28,6 +28,8 @@ TITLES = {
     "PERF001": "predictions are further off than expected",
     "PERF002": "predictions of a slice are further off",
     "MON001": "a column cannot be judged",
+    "MON002": "drift pages nobody",
+    "MON003": "the monitor broke off",
     "TRAIN001": "retraining did not come to an end",
     "TRAIN002": "the gate did not pass the challenger",
     "TRAIN003": "a challenger waits for a person",
@@ -35,6 +37,7 @@ TITLES = {
     "RUN002": "storage or registry does not answer",
     "RUN003": "the day was not run",
     "RUN004": "a record that cannot be read",
+    "ALERT001": "somebody was not told",
 }
 NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
     code: "ml monitor --date {day}" for code in TITLES if code.startswith(("DRIFT", "MON"))
@@ -45,7 +48,9 @@ NEXT |= {
     "SCORE001": "ml ingest --config {config} --date {day}",
     "SCORE002": "ml verify {version}",
     "RUN004": "ml status --date {day}",
+    "ALERT001": "ml alerts test",
     "DRIFT007": "ml calibrate",
+    "MON002": "ml calibrate",
     "PERF001": "ml versions",
     "PERF002": "ml versions",
     "TRAIN001": "ml train --config {config}",
@@ -55,7 +60,19 @@ NEXT |= {
 """What to type first; the runbook says what comes before and after it."""
 
 
+def title(code: str) -> str:
+    """Its words; none for a code that only another release knows, whose records are read all the same."""
+    return TITLES.get(code, "")
+
+
 def heading(code: str) -> str:
     """The code's heading in docs/runbook.md, and the link that leads to it."""
+    if code not in TITLES:
+        return "docs/runbook.md"
     anchor = f"{code} {TITLES[code]}".lower().replace("'", "").replace(" ", "-")
     return f"docs/runbook.md#{anchor}"
+
+
+def command(code: str, **words: object) -> str:
+    """What to type first, about this day, version, challenger and config."""
+    return NEXT.get(code, "ml status --date {day}").format(**words)

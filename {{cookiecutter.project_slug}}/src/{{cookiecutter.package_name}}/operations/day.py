@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,10 +15,12 @@ from ..config import DailyConfig
 from ..errors import Exit, ProjectError
 from .arrivals import deadline
 from .ledger import Attempt, Ledger, Record, Step
+from .urgent import Key, Urgent, answered, urgent
 
 State = Literal[
     "ok",
     "unscored",
+    "acknowledged",
     "paged",
     "refused",
     "late",
@@ -32,9 +34,10 @@ State = Literal[
     "not due",
 ]
 """``unscored``: the run went well, and there is no champion yet. ``paged``: it went well, and a check asks somebody in.
+``acknowledged``: somebody has answered for whatever else it would be, by `ml alerts ack`.
 ``late``: something was not there by the deadline, a delivery or the registry; ``waiting``: the same before it. ``not
 due``: no run yet, and it is before the deadline."""
-FINE = ("ok", "unscored", "running", "waiting", "not due")
+FINE = ("ok", "unscored", "acknowledged", "running", "waiting", "not due")
 INGEST = "ingest "
 """How the steps begin that take in a table; the first one takes in the rows, which are scored."""
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -48,6 +51,10 @@ class Day:
     state: State
     record: Record | None = None
     problem: ProjectError | None = None
+    urgent: tuple[Urgent, ...] = ()
+    """Pages and tickets that nobody has answered for."""
+    answered: int = 0
+    """How many somebody has."""
 
     @property
     def fine(self) -> bool:
@@ -146,15 +153,23 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
-def read(ledger: Ledger, day: date, daily: DailyConfig, now: datetime) -> Day:
-    """The day as it is ``now``. A record that cannot be read is a state, too; a ledger that is away raises (exit 4)."""
+def read(ledger: Ledger, day: date, daily: DailyConfig, now: datetime, acknowledged: Collection[Key] = ()) -> Day:
+    """The day as it is ``now``, without what was ``acknowledged`` of it.
+
+    A record that cannot be read is a state, too; a ledger that is away raises (exit 4).
+    """
     try:
         record = ledger.read(day)
     except ProjectError as error:
         if error.exit is not Exit.USAGE:
             raise
         return Day(day, "unreadable", problem=error)
-    return Day(day, _state(record, now >= deadline(day, daily)), record)
+    state, last = _state(record, now >= deadline(day, daily)), record.last if record else None
+    said = urgent(state, last)
+    left = tuple(item for item in said if item.key not in acknowledged)
+    if len(left) < len(said) and state not in FINE and answered(state, last, acknowledged):
+        state = "acknowledged"
+    return Day(day, state, record, urgent=left, answered=len(said) - len(left))
 
 
 def _state(record: Record | None, past_deadline: bool) -> State:

@@ -19,6 +19,8 @@ from ..storage import PATIENCE, open_storage
 from .codes import TIERS, Tier
 
 PIPELINE = "daily"
+REHEARSALS = "rehearsals"
+"""The pipeline of what people try out, so that it is known to work: under the day on which they did."""
 Outcome = Literal["ok", "not due", "not yet", "late", "refused", "no", "failed", "running", "interrupted"]
 """``not due``: nothing to do today. ``not yet``: it needs something that this project does not have yet."""
 EXITS: dict[Outcome, Exit] = {
@@ -36,11 +38,16 @@ class _Written(BaseModel):
 
 
 class Said(_Written):
-    """One check: a code of ``codes.py``, how urgent it is, and what was seen beside what was expected."""
+    """One check: a code of ``codes.py``, how urgent it is, and what was seen beside what was expected.
+
+    ``about`` names the monitor, where one spoke, and ``z`` how far it was off, in standard deviations.
+    """
 
     code: str
     tier: Tier
     said: str
+    about: str | None = None
+    z: float | None = None
 
 
 class Partition(_Written):
@@ -115,11 +122,14 @@ class Record(_Written):
 class Ledger:
     """The records of one pipeline."""
 
-    def __init__(self, paths: Paths, operations: OperationsConfig, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, paths: Paths, operations: OperationsConfig, patience: float = PATIENCE, pipeline: str = PIPELINE
+    ) -> None:
         self.storage = open_storage(operations.storage.ledger, paths, patience=patience)
+        self.pipeline = pipeline
 
     def key(self, day: date) -> str:
-        return f"{PIPELINE}/{day}.json"
+        return f"{self.pipeline}/{day}.json"
 
     def where(self, day: date) -> str:
         return self.storage.where(self.key(day))
@@ -138,7 +148,7 @@ class Ledger:
                 f"{self.where(day)} is no record of a run: {f'{at}: ' if at else ''}{first['msg']}",
                 hint="restore it from a backup; or move it away, and the next run of the day begins a new one",
             ) from None
-        if found.date != day or found.pipeline != PIPELINE:
+        if found.date != day or found.pipeline != self.pipeline:
             raise ProjectError(
                 f"{self.where(day)} is the record of {found.pipeline} {found.date}",
                 hint="a copy under another day's name? move it away",
@@ -152,12 +162,12 @@ class Ledger:
 
     def sweep(self, day: date) -> None:
         """Remove what a killed run left of the day's record beside it. Call it under the day's lock."""
-        self.storage.sweep(PIPELINE, f"{day}.json")
+        self.storage.sweep(self.pipeline, f"{day}.json")
 
     def days(self) -> list[date]:
         """Days that have a record, oldest first."""
         days = []
-        for name in self.storage.names(PIPELINE):
+        for name in self.storage.names(self.pipeline):
             with suppress(ValueError):
                 days.append(date.fromisoformat(name.removesuffix(".json")))
         return days

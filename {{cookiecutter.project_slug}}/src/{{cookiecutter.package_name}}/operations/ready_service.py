@@ -9,14 +9,13 @@ from pathlib import Path
 
 from ..paths import Paths
 from ..programs import git, last_lines, program
+from .alert_state import TEST
 from .arrivals import deadline, over
 from .codes import TITLES
 from .day import INGEST, Day, read
-from .report import DRIFT
-from .subject import NO, NOT_APPLICABLE, NOT_YET, WEEK, YES, Seen, Subject
+from .ledger import REHEARSALS, Ledger, Step
+from .subject import NO, NOT_YET, WEEK, YES, Seen, Subject
 
-LATENCY = ("LAT",)
-"""How the codes of the monitor's checks begin that watch a server."""
 OF_THE_TEMPLATE = re.compile(r"^@example-org/|@example\.(com|net|org)$|^@?$")
 """The answers that the template suggests, and addresses that nobody can have (RFC 2606)."""
 OWNERS = ("CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS")
@@ -56,26 +55,16 @@ def data_quality(subject: Subject) -> Seen:
     return _each(subject, [day for day in subject.week if checked(day)], "were held against the contract")
 
 
-def _noted(subject: Subject, codes: tuple[str, ...]) -> Seen:
+def drift(subject: Subject) -> Seen:
     def watched(day: Day) -> bool:
-        step = day.step("monitor")
-        return step is not None and any(check.code.startswith(codes) for check in step.checks)
+        step = day.step("monitor", lambda step: step.facts.get("state"))
+        return step is not None and step.facts["state"] == "armed"
 
     good = [day for day in subject.week if watched(day)]
-    if not good:
-        return NOT_YET, "no such check in the ledger: the monitor looks at row counts so far"
-    return _each(subject, good, "were watched")
-
-
-def drift(subject: Subject) -> Seen:
-    return _noted(subject, DRIFT)
-
-
-def latency(subject: Subject) -> Seen:
-    served = subject.paths.serving / subject.operations.model / "champion.json"
-    if not served.is_file():
-        return NOT_APPLICABLE, "no server has followed the champion in this folder"
-    return _noted(subject, LATENCY)
+    last = subject.week[-1].step("monitor", lambda step: step.facts.get("state"))
+    if not good and last is not None:
+        return NOT_YET, f"the monitor is {last.facts['state']}"
+    return _each(subject, good, "were watched by an armed monitor")
 
 
 def incidents(subject: Subject) -> Seen:
@@ -146,18 +135,28 @@ def _scan(paths: Paths, tracked: list[str]) -> Seen:
     return YES, f"kingfisher found none in {len(tracked)} tracked files; no .env among them"
 
 
-def _rehearsed(subject: Subject, name: str) -> Seen:
-    """Whether a step of that name ended well on any day that the ledger tells of."""
-    for day in reversed(subject.ledger.days()):
-        known = read(subject.ledger, day, subject.operations.daily, subject.moment)
-        if step := known.step(name, lambda step: step.outcome == "ok"):
-            return YES, f"{step.started:%Y-%m-%d}: {step.said or 'it went well'}"
-    return NOT_YET, "there is none in the ledger"
+def _rehearsed(subject: Subject, name: str) -> tuple[Step | None, Seen]:
+    """The newest rehearsal of that name that ended well, by hand or in a day's run."""
+    by_hand = Ledger(subject.paths, subject.operations, pipeline=REHEARSALS)
+    for ledger in (by_hand, subject.ledger):
+        for day in reversed(ledger.days()):
+            known = read(ledger, day, subject.operations.daily, subject.moment)
+            if step := known.step(name, lambda step: step.outcome == "ok"):
+                return step, (YES, f"{step.started:%Y-%m-%d}: {step.said or 'it went well'}")
+    return None, (NOT_YET, "there is none in the ledger")
 
 
 def alert_route(subject: Subject) -> Seen:
-    return _rehearsed(subject, "test alert")
+    """Whether a test alert has reached every channel that there is now, and everything sent since has."""
+    names = {*subject.operations.alerts.page, *subject.operations.alerts.digest_to}
+    if not subject.operations.alerts.page:
+        return NO, "nobody is told: alerts.page in operations.yaml is empty"
+    if trouble := subject.alerts.trouble():
+        return NO, trouble
+    step, seen = _rehearsed(subject, TEST)
+    untried = sorted(names - set(step.facts.get("channels", ()))) if step else []
+    return (NOT_YET, f"none was sent to {', '.join(untried)}; {seen[1]}") if untried else seen
 
 
 def restore(subject: Subject) -> Seen:
-    return _rehearsed(subject, "rehearse restore")
+    return _rehearsed(subject, "rehearse restore")[1]

@@ -8,12 +8,14 @@ from typing import Any
 
 from ..clock import days
 from ..config import OperationsConfig
-from ..errors import ProjectError
+from ..errors import Exit, ProjectError
 from ..paths import Paths
 from ..serving.pointer import Pointer
+from . import alert_state, undone
 from . import day as one_day
+from .alert_state import State
 from .arrivals import deadline
-from .codes import NEXT, Tier, heading
+from .codes import Tier, command, heading
 from .day import Day, brief
 from .ledger import Ledger
 
@@ -25,19 +27,12 @@ LEDGER_PATIENCE = 3.0
 """Seconds that a ledger in a bucket has: without it there is no answer."""
 VERDICTS = {
     "ok": "OK",
+    "acknowledged": "OK",
     "unscored": "NOT SCORED",
     "running": "RUNNING",
     "waiting": "WAITING",
     "not due": "NOT RUN YET",
 }
-UNDONE = {
-    "refused": "was refused by the contract",
-    "late": "was not there by its deadline",
-    "no": "got a no from a check",
-    "failed": "failed",
-    "killed": "was killed",
-}
-"""How a day that is still to be done is called among the others."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +61,8 @@ class Status:
     actions: list[Action] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     """What is to be said of other days, in words."""
+    told: str = ""
+    """Who is told of pages, in words."""
 
 
 def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime, count: int = WEEKS) -> Status:
@@ -80,7 +77,8 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
     ledger = Ledger(paths, operations, LEDGER_PATIENCE)
     begin = wanted - timedelta(days=max(count, WEEKS) - 1)
     known = ledger.days()
-    told = [one_day.read(ledger, day, operations.daily, now) for day in days(begin, wanted)]
+    alerts, trouble = _alerts(ledger)
+    told = [one_day.read(ledger, day, operations.daily, now, alerts.answered(day)) for day in days(begin, wanted)]
     last = told[-1]
     if last.problem:
         raise last.problem
@@ -89,17 +87,44 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
     due = now >= deadline(wanted, operations.daily)
     promoted, ever = _promoted(paths, operations)
     fine = last.fine and not (last.state == "running" and due and not last.complete)
+    fine = fine and not trouble
+    unheard = [_of_alerts(wanted, trouble)] if trouble else []
     return Status(
         day=last,
         days=told[-count:],
         verdict=VERDICTS.get(last.state, "NOT OK") if fine else "NOT OK",
-        said=_said(last, operations, known),
+        said=_said(last, operations, known) + ("; somebody was not told" if trouble else ""),
         fine=fine,
         promoted=promoted,
         actions=_actions(last, operations, promoted["version"] if isinstance(promoted, dict) else "", ever)
+        + unheard
         + [_of_record(day) for day in before if day.problem],
-        others=_others(before) + _challengers(told, ever),
+        others=undone.days(before) + undone.challengers(told, ever),
+        told=_told(alerts, operations),
     )
+
+
+def _alerts(ledger: Ledger) -> tuple[State, str]:
+    """What was told and answered, and why somebody may not have been told."""
+    try:
+        state = alert_state.read(ledger.storage)
+    except ProjectError as error:
+        if error.exit is not Exit.USAGE:
+            raise
+        return State(), error.message
+    return state, state.trouble()
+
+
+def _of_alerts(day: date, trouble: str) -> Action:
+    return Action("page", "ALERT001", day, trouble, heading("ALERT001"), command("ALERT001"))
+
+
+def _told(alerts: State, operations: OperationsConfig) -> str:
+    names = operations.alerts.page
+    if not names:
+        return "nobody is told: alerts.page in operations.yaml is empty"
+    last = next((message for message in reversed(alerts.messages) if message.kind == "page"), None)
+    return f"pages go to {', '.join(names)}" + (f", the last one {last.made:%Y-%m-%d %H:%M} UTC" if last else "")
 
 
 def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
@@ -118,14 +143,14 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
         return f"since {since}{seen}{where}"
     if day.state == "killed":
         return f"the run that began {since} was killed{where}"
-    if day.state in ("ok", "unscored", "paged"):
+    if last.outcome == "ok" or (day.state == "acknowledged" and day.scored is not None):
         count = f"{day.rows:,} rows" if day.rows is not None else "rows"
         score = last.step("score")
         how = (
             f"scored by {day.version}" if day.version else f"in, not scored{f': {brief(score.said)}' if score else ''}"
         )
         urgent = [f"{n} {tier}{'s' * (n > 1)}" for tier in ("page", "ticket") if (n := _count(day, tier))]
-        return ", ".join([f"{count} {how}", *urgent])
+        return ", ".join([f"{count} {how}", *urgent]) + (f", {day.answered} acknowledged" if day.answered else "")
     wrong = next((step for step in last.steps if step.outcome == last.outcome), None)
     what = f"{wrong.name}: {brief(wrong.said) or wrong.outcome}" if wrong else last.outcome
     if day.state in ("waiting", "late"):
@@ -134,73 +159,27 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
 
 
 def _count(day: Day, tier: Tier) -> int:
-    return sum(check.tier == tier for check in day.attempt.checks) if day.attempt else 0
+    return sum(item.tier == tier for item in day.urgent)
 
 
 def _actions(day: Day, operations: OperationsConfig, champion: str, ever: set[str]) -> list[Action]:
     made = day.step("retrain", lambda step: "version" in step.facts)
     settled = made is not None and made.facts["version"] in ever
-    said = [(check.tier, check.code, check.said) for check in day.attempt.checks] if day.attempt else []
-    urgent = [item for item in said if item[0] in ("page", "ticket") or item[1] == "SCORE001"]
-    urgent = [item for item in urgent if not (settled and item[1] == "TRAIN003")]
-    if day.state == "killed":
-        urgent.insert(0, ("page", "RUN001", "the run was killed"))
-    elif day.state == "not run":
-        urgent.insert(0, ("page", "RUN003", "nothing ran: is the schedule on?"))
-    elif day.state == "late" and not any(tier == "page" for tier, _, _ in urgent):
-        urgent.insert(0, ("page", "FRESH002", "it was not there when it was asked for last, and the deadline is past"))
+    urgent = [(item.tier, item.code, item.said) for item in day.urgent if not (settled and item.code == "TRAIN003")]
+    logged = day.attempt.checks if day.attempt else []
+    urgent += [(check.tier, check.code, check.said) for check in logged if check.code == "SCORE001"]
     words = {
         "day": day.date,
         "version": champion or day.version or "VERSION",
         "challenger": made.facts["version"] if made else "VERSION",
         "config": operations.retraining.config,
     }
-    return [
-        Action(tier, code, day.date, text, heading(code), NEXT[code].format(**words)) for tier, code, text in urgent
-    ]
+    return [Action(tier, code, day.date, text, heading(code), command(code, **words)) for tier, code, text in urgent]
 
 
 def _of_record(day: Day) -> Action:
     said = day.problem.message if day.problem else ""
-    command = NEXT["RUN004"].format(day=day.date)
-    return Action("ticket", "RUN004", day.date, said, heading("RUN004"), command)
-
-
-def _others(before: list[Day]) -> list[str]:
-    """Days before the one that was asked for that are still open, with what to type."""
-    said = []
-    gaps = [day.date for day in before if day.state == "not run"]
-    if gaps:
-        were = "1 day was" if len(gaps) == 1 else f"{len(gaps)} days were"
-        listed = ", ".join(str(day) for day in gaps)
-        said.append(f"{were} never run: {listed}: ml backfill --from {gaps[0]} --to {gaps[-1]}")
-    waiting = [day.date for day in before if day.state == "unscored"]
-    if waiting:
-        many = "1 day waits" if len(waiting) == 1 else f"{len(waiting)} days wait"
-        said.append(f"{many} for a champion: when there is one, ml backfill --from {waiting[0]} --to {waiting[-1]}")
-    for day in before:
-        if day.attempt and day.state == "running":
-            said.append(
-                f"{day.date} is being run, since {day.attempt.started:%Y-%m-%d %H:%M} UTC on {day.attempt.host}"
-            )
-        elif day.state in UNDONE and not day.complete:
-            said.append(f"{day.date} {UNDONE[day.state]}: ml run --date {day.date}")
-    return said
-
-
-def _challengers(told: list[Day], ever: set[str]) -> list[str]:
-    """The newest version that an earlier day trained, where it still waits for a person."""
-    for day in reversed(told):
-        made = day.step("retrain", lambda step: "version" in step.facts)
-        if made is not None:
-            waits = any(check.code == "TRAIN003" for check in made.checks) and made.facts["version"] not in ever
-            if not waits or day is told[-1]:  # the day's own is among its actions
-                return []
-            version = made.facts["version"]
-            return [
-                f"{day.date} trained {version}, and the gate passed it; it waits for a person: ml promote {version}"
-            ]
-    return []
+    return Action("ticket", "RUN004", day.date, said, heading("RUN004"), command("RUN004", day=day.date))
 
 
 def _promoted(paths: Paths, operations: OperationsConfig) -> tuple[dict[str, Any] | str, set[str]]:
@@ -222,6 +201,7 @@ def as_dict(status: Status) -> dict[str, Any]:
         "said": status.said,
         "fine": status.fine,
         "promoted": status.promoted,
+        "told": status.told,
         "actions": [asdict(action) for action in status.actions],
         "others": status.others,
         "days": [_figures(day) | {"fine": day.fine} for day in status.days],

@@ -9,7 +9,8 @@ from .day import Day, State, duration
 SIGNS: dict[State, tuple[str, str]] = {
     "ok": (".", "fine"),
     "unscored": ("o", "in, and no champion yet to score it"),
-    "paged": ("P", "done, and somebody was paged"),
+    "acknowledged": ("A", "not fine, and somebody has answered for it"),
+    "paged": ("P", "done, and it asks somebody in"),
     "refused": ("R", "refused by the contract"),
     "late": ("L", "not there by the deadline"),
     "no": ("N", "a check said no"),

@@ -11,6 +11,7 @@ from ..errors import ProjectError
 from ..model.id import VersionId
 from ..paths import Paths
 from ..serving.pointer import Pointer
+from . import alert_state
 from . import day as one_day
 from .day import Day
 from .ledger import Ledger
@@ -77,7 +78,14 @@ class Subject:
         if one_day.read(self.ledger, last, self.operations.daily, self.moment).state == "not due":
             last -= timedelta(days=1)
         wanted = [last - timedelta(days=back) for back in reversed(range(FORTNIGHT))]
-        return [one_day.read(self.ledger, day, self.operations.daily, self.moment) for day in wanted]
+        told = self.alerts
+        return [
+            one_day.read(self.ledger, day, self.operations.daily, self.moment, told.answered(day)) for day in wanted
+        ]
+
+    @cached_property
+    def alerts(self) -> alert_state.State:
+        return alert_state.read(self.ledger.storage)
 
     @property
     def week(self) -> list[Day]:
