@@ -22,10 +22,10 @@ class Rule:
         self.monitors = code.summary.monitors(made.reference)
         self.of = np.array([COLUMNS.index(monitor.column) for monitor in self.monitors])
         self.holidays = np.flatnonzero(made.holiday) if masked else []
-        history = self.evidence(made.observed[:, :HISTORY], 0, code.judge.Thresholds(0.0, 0.0))
+        history = self.evidence(made.observed[:, :HISTORY], 0, code.evidence.Thresholds(0.0, 0.0))
         floor = np.nan_to_num(history.sampling)
         self.constants = code.constants.derive(history.values, floor, history.usable, budget=BUDGET)
-        self.thresholds = code.judge.Thresholds(self.constants.c2, self.constants.big)
+        self.thresholds = code.evidence.Thresholds(self.constants.c2, self.constants.big)
 
     def evidence(self, observed: np.ndarray, first: int, thresholds: Any) -> Any:
         """What the project knows of ``observed`` days, shape (2, days, monitors), the first being
@@ -40,7 +40,7 @@ class Rule:
             for day, row in zip(days, observed.swapaxes(0, 1), strict=True)
         }
         masked = {self.days[at]: "a holiday" for at in self.holidays}
-        return self.code.judge.Evidence(self.monitors, values, days[0], days[-1], thresholds, masked)
+        return self.code.evidence.Evidence(self.monitors, values, days[0], days[-1], thresholds, masked)
 
     def quiet(self) -> tuple[int, int]:
         """Pages, and days with an alert, of the year in which nothing is wrong."""

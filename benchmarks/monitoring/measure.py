@@ -30,7 +30,7 @@ from worlds import WORLDS
 ROWS, YEARS = (200, 1_000, 10_000), 25
 QUICK_ROWS, QUICK_YEARS = (1_000,), 2
 KEPT = Path(__file__).resolve().parents[2] / "scratch" / "bench-monitoring"
-JUDGES = ("constants", "judge", "monitor", "rule", "stationary")
+JUDGES = ("constants", "evidence", "monitor", "rule", "stationary")
 """The project's modules that judge a replicate once it is made."""
 
 

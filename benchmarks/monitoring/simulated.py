@@ -40,7 +40,7 @@ HERE = Path(__file__).parent
 
 def project(package: str) -> SimpleNamespace:
     """The project's own code, by module."""
-    inside = ("learning", "summary", "monitor", "judge", "rule", "constants", "holidays")
+    inside = ("learning", "summary", "monitor", "evidence", "rule", "constants", "holidays")
     names = ["config", "spec", *(f"monitoring.{name}" for name in inside)]
     return SimpleNamespace(
         **{name.split(".")[-1]: importlib.import_module(f"{package}.{name}") for name in names}
