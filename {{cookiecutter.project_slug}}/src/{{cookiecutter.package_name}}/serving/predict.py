@@ -55,9 +55,9 @@ class Answer:
 
     def _predictions(self) -> Any:
         values = self.values.tolist()
-        if not isinstance(self.rows, ColumnRows):
-            return [self.version.present(value) for value in values]
         target = self.version.contract.target
+        if not (isinstance(self.rows, ColumnRows) and self.rows.sent_as_columns):
+            return [self.version.present(value) for value in values]
         if target.task == "regression":
             return {target.name: values}
         return {target.name: [value >= target.threshold for value in values], f"{target.name}_probability": values}
