@@ -25,7 +25,6 @@ LONG = 8192
 EXACT = 2.0**53
 """Beyond it not every whole number is a float64, and two parsers may round one differently."""
 MOMENT = re.compile(r"[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?Z", re.ASCII)
-SEPARATORS = re.compile(r"\D", re.ASCII)
 
 
 class Doubt(Exception):
@@ -38,7 +37,7 @@ class Intake:
     def __init__(self, columns: Sequence[Column], texts: Mapping[str, TypeAdapter[Any]]) -> None:
         self._columns, self._texts = columns, texts
         self._names = {column.name for column in columns}
-        self._moments = TypeAdapter(list[AwareDatetime])
+        self._moments = TypeAdapter(list[AwareDatetime | None])
 
     def rows(self, body: bytes) -> ColumnRows | None:
         """The rows of an array of objects with the same fields; None in doubt."""
@@ -76,13 +75,16 @@ class Intake:
             if type(values) not in (list, tuple) or not length:
                 raise Doubt
             kinds = set(map(type, values))
-            if NoneType in kinds and not (column.nullable or column.kind == "key"):
+            null = NoneType in kinds
+            if null and not (column.nullable or column.kind == "key"):
                 raise Doubt
             kinds.discard(NoneType)
             if column.kind in ("number", "integer", "flag"):
                 columns[column.name], arrays[column.name] = _numbers(column, values, kinds)
             elif column.kind == "time":
-                if (seconds := _seconds(values, kinds)) is None:
+                if kinds - {str}:
+                    raise Doubt
+                if (seconds := None if null else _seconds(values)) is None:
                     values = self._moments.validate_python(values)
                 else:
                     arrays[column.name] = seconds
@@ -134,16 +136,14 @@ def _numbers(column: Column, values: Sequence[Any], kinds: set[type]) -> tuple[l
     return list(values), array
 
 
-def _seconds(values: Sequence[Any], kinds: set[type]) -> np.ndarray | None:
+def _seconds(values: Sequence[str]) -> np.ndarray | None:
     """Seconds since 1970-01-01 UTC of texts like ``2026-06-01T09:30:00Z``, all in one form; None for other forms."""
-    if kinds != {str}:
-        raise Doubt
     first = values[0]
-    if type(first) is not str or not MOMENT.fullmatch(first) or set(map(len, values)) != {len(first)}:
+    if not MOMENT.fullmatch(first) or set(map(len, values)) != {len(first)}:
         return None
     characters = np.frombuffer("".join(values).encode("ascii"), dtype=np.uint8).reshape(len(values), -1)
-    marks = [place.start() for place in SEPARATORS.finditer(first)]
-    digits = np.delete(characters, marks, axis=1) - np.uint8(ord("0"))
+    marks = [place for place, character in enumerate(first) if not character.isdigit()]
+    digits = characters[:, [place for place in range(len(first)) if place not in marks]] - np.uint8(ord("0"))
     if (digits > 9).any() or not (digits[:, 0].all() and (characters[:, marks] == characters[0, marks]).all()):
         return None
     moments = np.array([value[:-1] for value in values], dtype="datetime64[us]")

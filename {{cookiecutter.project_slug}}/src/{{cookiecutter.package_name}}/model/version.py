@@ -116,9 +116,10 @@ class ModelVersion:
             return np.full(len(rows), float(self.facts["target_mean"]))
         return np.array([row[column] for row in rows], dtype=np.float64)
 
-    def present(self, value: float) -> dict[str, Any]:
-        """One prediction as the API says it."""
+    def present(self, values: Sequence[float]) -> list[dict[str, Any]]:
+        """Predictions as the API says them, one a row."""
         target = self.contract.target
+        name, threshold = target.name, target.threshold
         if target.task == "regression":
-            return {target.name: value}
-        return {target.name: value >= target.threshold, f"{target.name}_probability": value}
+            return [{name: value} for value in values]
+        return [{name: value >= threshold, f"{name}_probability": value} for value in values]
