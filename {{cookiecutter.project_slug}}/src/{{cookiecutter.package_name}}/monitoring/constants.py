@@ -17,6 +17,9 @@ from .stationary import Days, Tail, autocorrelation, day_share, lag, likely, res
 
 SIMULATED = 4_000_000
 """Days simulated, of all monitors together: at 52 monitors a hundred pages an arm, and 10% of error in their number."""
+LOWEST_C2, LOWEST_BIG = 2.9, 4.3
+"""Thresholds are at least these. Where nothing moves but by chance, the simulation would do with less; but shares and
+spreads of few rows are not quite as normal as it takes them to be."""
 AT_ONCE = 1_500
 """Monitors simulated at once: what fits a processor's cache."""
 YEAR = 365
@@ -77,7 +80,8 @@ def derive(
         big, c2 = lone.threshold(each * years), double.threshold(each * years)
         pages = _together(lone.above(big), double.above(c2)) / years
         each *= min(budget / max(pages, each), 2.0)
-    big, c2 = lone.threshold(each * years), double.threshold(each * years)
+    big = max(lone.threshold(each * years), LOWEST_BIG)
+    c2 = max(double.threshold(each * years), LOWEST_C2)
     return Constants(
         c2=c2,
         big=big,

@@ -20,6 +20,10 @@ LEAST = 28
 """Days with a value that the history must have; with fewer a monitor is learning."""
 COOLDOWN = 7
 """Days from one page to the next at the earliest."""
+SPIKE = 6.0
+"""Out so far, a day is broken rather than rare: normal days are so in one of 500 million cases."""
+PASSES = 3
+"""Broken days hide each other: so often the others are looked at anew."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Scores:
     freedom: np.ndarray
     """Degrees of freedom of the spread: days seen less one for each weekday seen."""
 
+    @property
+    def parts(self) -> tuple[np.ndarray, ...]:
+        return self.z, self.expected, self.spread, self.seen, self.freedom
+
 
 def scores(
     values: np.ndarray,
@@ -52,17 +60,44 @@ def scores(
     ``values``, ``floor_sd`` and ``usable`` have the shape (days, monitors). Rows are consecutive calendar days: a day
     that is missing is a row of NaN. ``floor_sd`` is the sampling sd of each value, as its number of rows gives it. A
     day that is not ``usable`` (a holiday, too few rows) is in no history; it still has a z, for whoever wants to look.
+    Nor are :func:`spikes`, or one broken day would blind a monitor for eight weeks.
 
     The spread is the sd of the residuals from the weekdays' means, corrected for a day that has fewer or more rows than
     the history's had, and never below the day's own sampling sd.
     """
     if history % 7 or gap % 7:
         raise ValueError(f"history {history} and gap {gap} have to be whole weeks")
+    good = np.isfinite(values) if usable is None else np.isfinite(values) & usable
+    floor = np.broadcast_to(np.asarray(floor_sd, dtype=float), values.shape)
+    found = _scores(values, floor, good, history, gap, least)
+    for _ in range(PASSES):
+        broken = spikes(np.where(good, found.z, np.nan))
+        which = np.flatnonzero(broken.any(axis=0))
+        if not len(which):
+            break
+        again = _scores(values[:, which], floor[:, which], (good & ~broken)[:, which], history, gap, least)
+        for mine, renewed in zip(found.parts, again.parts, strict=True):
+            mine[:, which] = renewed
+    return found
+
+
+def spikes(z: np.ndarray) -> np.ndarray:
+    """Days that were far out and over soon, shape (days, monitors): no part of what is normal.
+
+    Over soon: within six days the monitor was back, and on none of the four same weekdays before was it out as well. A
+    step that stays, and a season that begins, do become normal.
+    """
+    out = np.abs(z) > SPIKE
+    inside = np.abs(z) < SPIKE / 2
+    back = _total(_back(inside[::-1].astype(float), days) for days in range(1, GAP))[::-1] > 0
+    before = _total(_back(out.astype(float), days) for days in range(7, 29, 7)) > 0
+    return out & back & ~before
+
+
+def _scores(values: np.ndarray, floor: np.ndarray, good: np.ndarray, history: int, gap: int, least: int) -> Scores:
     with np.errstate(divide="ignore", invalid="ignore"):
-        good = np.isfinite(values) if usable is None else np.isfinite(values) & usable
         centre = np.where(good, values, 0.0).sum(axis=0) / good.sum(axis=0)
         x = np.where(good, values - centre, 0.0)
-        floor = np.broadcast_to(np.asarray(floor_sd, dtype=float), values.shape)
         sampling = np.where(good & np.isfinite(floor), floor**2, 0.0)
 
         # of the same weekday: today's row and the weeks before it

@@ -16,12 +16,15 @@ from ..monitoring import calibration as calibrations
 from ..monitoring import rule
 from ..monitoring.calibration import Calibration, FalsePage, Replayed
 from ..monitoring.constants import YEAR, Constants, derive
+from ..monitoring.evidence import YOUNG, Evidence, Thresholds
 from ..monitoring.holidays import masked
-from ..monitoring.judge import YOUNG, Evidence, Thresholds, judge
+from ..monitoring.judge import judge
 from ..monitoring.summary import monitors
 from ..paths import Paths
 from .history import History, merged, values
 from .ledger import Ledger
+from .performance import matured
+from .score import champion, opened
 
 LONGEST = 400
 """Days that are replayed at most: a year, and what its first days need before them."""
@@ -64,6 +67,10 @@ def calibrate(
         version = found[max(found)].model_version if found else None
         watched += monitors(reference)
         parts.append(values(found, version))
+    version = champion(paths, operations)
+    loaded = opened(version, paths, operations) if version else None
+    errors, rows = matured(calendar(days[0], last), operations, history.store, history.storage, loaded)
+    watched, parts = watched + errors, [*parts, rows]
     seen = Evidence(watched, merged(*parts), days[0], last, Thresholds(np.inf, np.inf), mask)
     report("simulates days like these")
     try:

@@ -67,10 +67,8 @@ def run(
             hint=f"ml status --date {day}",
             exit=Exit.UNAVAILABLE,
         ) from None
-    except ProjectError:
-        raise
     except Exception:
-        if tell:
+        if tell:  # a mistake of the program, or a record that cannot be read or written
             alerts.after_run(day, None, ledger, paths, operations, clock())
         raise
     if tell:
@@ -132,7 +130,7 @@ def _everything(job: Job) -> Attempt:
     _forget(job)
     loaded = _score(job, there=there)
     _labels(job, loaded)
-    _monitor(job, loaded, there=there)
+    _monitor(job, loaded=loaded, there=there)
     with job.run.step("retrain", code="TRAIN001", tier="ticket") as step:
         retraining.retrain(step, job)
     return job.run.end()
@@ -198,7 +196,7 @@ def _labels(job: Job, loaded: ModelVersion | None) -> None:
             step.outcome = "no"
 
 
-def _monitor(job: Job, loaded: ModelVersion | None, *, there: bool) -> None:
+def _monitor(job: Job, *, loaded: ModelVersion | None, there: bool) -> None:
     """The day beside the days before it; what of it is urgent is a check of the step."""
     with job.run.step("monitor") as step:
         if not there or job.store.manifest(CONTRACT.rows.name, job.day) is None:
@@ -206,9 +204,7 @@ def _monitor(job: Job, loaded: ModelVersion | None, *, there: bool) -> None:
             return
         version = job.run.attempt.model_version
         storage = job.run.storage
-        said = watch(
-            job.day, job.operations, job.store, storage, loaded=loaded, version=version, at=job.at
-        )
+        said = watch(job.day, job.operations, job.store, storage, loaded=loaded, version=version, at=job.at)
         reports.write(said, storage)
         rows = next(found for found in said.findings if found.code == "FRESH003")
         step.facts = {"rows": rows.observed, "state": said.state, "watched": said.watched}

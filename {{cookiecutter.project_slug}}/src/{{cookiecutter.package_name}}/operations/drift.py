@@ -9,8 +9,9 @@ from datetime import date, timedelta
 from ..clock import days as calendar
 from ..monitoring import calibration as calibrations
 from ..monitoring.calibration import Calibration
+from ..monitoring.evidence import REACH, UNCALIBRATED, YOUNG, Thresholds, Values, evidence
 from ..monitoring.holidays import masked
-from ..monitoring.judge import REACH, UNCALIBRATED, YOUNG, Thresholds, evidence, judge
+from ..monitoring.judge import judge
 from ..monitoring.monitor import Monitor
 from ..monitoring.report import Finding, Shape, State
 from ..monitoring.shape import shapes
@@ -92,7 +93,7 @@ def drift(day: date, history: History, now: Stand | None = None) -> Found:
 
 
 def series(
-    day: date, watched: Sequence[Monitor], observed: Mapping, now: Stand, version: str | None = None
+    day: date, watched: Sequence[Monitor], observed: Values, now: Stand, version: str | None = None
 ) -> list[Finding]:
     """Judge series of another kind, such as realised errors, by the same rule."""
     return judge(evidence(day, watched, observed, now.thresholds, now.masked), armed=now.armed, version=version)

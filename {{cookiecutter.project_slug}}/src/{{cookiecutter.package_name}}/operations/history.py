@@ -15,7 +15,7 @@ from ..contract import CONTRACT
 from ..data.describe import request_columns
 from ..data.store import PREDICTIONS, Store
 from ..errors import Exit, ProjectError
-from ..monitoring import learning, summary
+from ..monitoring import learning, rule, summary
 from ..monitoring.monitor import Observed
 from ..monitoring.reference import Reference
 from ..monitoring.summary import Summary
@@ -122,7 +122,8 @@ class History:
             if manifest is None:
                 return None
             kept = summary.read(table, day, self.storage)
-            if kept and (kept.reference, kept.source) == (reference.digest, manifest.sha256):
+            wanted = (reference.digest, manifest.sha256, manifest.model_version)
+            if kept and (kept.reference, kept.source, kept.model_version) == wanted:
                 return kept
             with self.store.file(table, day) as path:
                 names = pl.read_parquet_schema(path)
@@ -145,7 +146,9 @@ class History:
             return None
 
     def _learn_predictions(self, days: Sequence[date]) -> Reference | None:
-        rows = self._spread(f"{PREDICTIONS}{self.operations.model}", days[-LEARNED_FROM:])
+        table = f"{PREDICTIONS}{self.operations.model}"
+        predicted = sorted(set(self.store.days(table)) & set(days))
+        rows = self._spread(table, predicted[-LEARNED_FROM:]) if len(predicted) >= rule.LEAST else None
         if rows is None:
             return None
         watched = _watched_prediction(rows.columns)

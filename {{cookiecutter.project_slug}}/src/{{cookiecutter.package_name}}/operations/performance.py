@@ -11,7 +11,7 @@ from ..config import ModelConfig, OperationsConfig, recorded
 from ..contract import CONTRACT
 from ..data.store import PREDICTIONS, Store
 from ..model.version import ModelVersion
-from ..monitoring.judge import REACH
+from ..monitoring.evidence import REACH
 from ..monitoring.monitor import Monitor, Observed
 from ..monitoring.report import Finding
 from ..spec import PRIMARY

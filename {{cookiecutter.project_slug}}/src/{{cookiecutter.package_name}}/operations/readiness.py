@@ -82,9 +82,9 @@ CHECKS = [
     ),
     Check(
         "drift and errors are watched",
-        "the monitor of the last 7 days noted checks of values and of realised errors",
+        "the monitor was armed on each of the last 7 days, says the ledger",
         ready_service.drift,
-        "",
+        "ml calibrate",
     ),
     Check(
         "latency is watched",

@@ -1,4 +1,4 @@
-"""The monitor's report of a day: did it arrive, does it keep the contract, does it look and perform like days before."""
+"""The monitor's report of a day: did it arrive, does it keep the contract, does it look and perform as days did."""
 
 from __future__ import annotations
 
@@ -43,7 +43,6 @@ def watch(
     """
     history = History(operations, store, storage)
     now = stand(day, history)
-    findings = [_arrived(table, day, store, operations, at) for table in CONTRACT.tables.values()]
     report = Report(
         day=day,
         state=now.state,
@@ -51,26 +50,26 @@ def watch(
         calibrated=now.calibration.last if now.calibration else None,
         model_version=version,
         holiday=now.masked.get(day),
-        findings=findings,
+        findings=[_arrived(table, day, store, operations, at) for table in CONTRACT.tables.values()],
     )
     if (manifest := store.manifest(CONTRACT.rows.name, day)) is None:
         return report
     usual = arrivals.normal(manifest.table, day, store, without=now.masked)
     report.normal = usual.as_facts() if usual else None
-    findings += [_contract(manifest), _rows(manifest, usual, now)]
+    report.findings += [_contract(manifest), _rows(manifest, usual, now)]
     try:
         seen = drift(day, history, now)
-        findings += seen.findings
+        report.findings += seen.findings
         report.shapes = seen.shapes
-        findings += judged(day, operations, store, storage, loaded, now)
+        report.findings += judged(day, operations, store, storage, loaded, now)
     except Exception as raised:
         if plain(raised) is not None:
             raise
         log.exception("the monitor broke off", extra={"day": str(day)})
         said = f"the monitor broke off: {type(raised).__name__}: {raised}"
-        findings.append(_finding("MON003", "page", "monitor", "itself", said))
+        report.findings.append(_finding("MON003", "page", "monitor", "itself", said))
     if reason := _unarmed(now):
-        findings.append(_finding("MON002", "ticket", "monitor", "calibration", reason))
+        report.findings.append(_finding("MON002", "ticket", "monitor", "calibration", reason))
     return report
 
 
@@ -122,7 +121,9 @@ def _unarmed(now: Stand) -> str:
     if made is None:
         return ""
     if now.state == "over budget":
-        return f"{made.expected:.1f} false pages a year to be expected, {made.budget:g} allowed: drift makes tickets only"
+        return (
+            f"{made.expected:.1f} false pages a year to be expected, {made.budget:g} allowed: drift makes tickets only"
+        )
     age = (now.days[-1] - made.last).days if now.days else 0
     return f"the calibration has seen days until {made.last} only, {age} days ago" if age > OLD else ""
 
