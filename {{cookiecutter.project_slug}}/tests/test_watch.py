@@ -122,7 +122,7 @@ def test_predictions_that_are_further_off_page_for_performance(calibrated: Proje
 
 @pytest.mark.slow
 def test_a_holiday_is_not_judged(calibrated: Project) -> None:
-    calibrated.edit("operations.yaml", "retraining:\n", f"monitoring:\n  holidays: {{also: [{D}]}}\n\nretraining:\n")
+    calibrated.edit("operations.yaml", "  holidays: {}", f"  holidays:\n    also: [{D}]")
     calibrated.drop("deliveries", D, sample_upstream.table("deliveries", D))
     calibrated.drop("parcels", D, sample_upstream.table("parcels", D).head(700))
     assert calibrated.ml("run", "--date", str(D)).code == 0
