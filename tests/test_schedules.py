@@ -383,7 +383,13 @@ def test_what_cron_calls_ends_as_the_run_does_and_speaks_only_of_failures(scene:
 def daily(scene: Scene, *stand_ins: str, day: str = "", **secrets: str) -> subprocess.CompletedProcess[str]:
     """daily.yml on what is committed."""
     secrets = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "PING_URL": ""} | secrets
-    names = ("MLFLOW_TRACKING_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    names = (
+        "MLFLOW_TRACKING_TOKEN",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "ML_ALERT_PAGE",
+        "ML_ALERT_DIGEST",
+    )
     values = {f"secrets.{name}": "" for name in names} | {
         "github.repository": "example-org/parcel-eta",
         "github.server_url": "https://github.example",

@@ -18,7 +18,7 @@ GAP = range(20, 23)
 def series(
     random: Random, level: float, noise: float, *, season: float = 0.0, last: list[float] | None = None
 ) -> Series:
-    """Days with a weekly season around ``level``, their band, and at their end ``last`` instead of what was expected."""
+    """Days with a weekly season around ``level``, their band, and ``last`` instead of the last of them."""
     days = [DAY - timedelta(days=back) for back in reversed(range(DAYS))]
     expected = [level + season * math.cos(day.weekday() * math.tau / 7) for day in days]
     values: list[float | None] = [middle + random.gauss(0, noise) for middle in expected]
@@ -70,8 +70,9 @@ def report(*, moved: bool = True, **more: Any) -> Report:
         finding("parcels.distance_km.spread", "DRIFT002", "spread", plain(1.02, 0.018), **sigma),
         finding("parcels.customer_age_days.mean", "MON001", "mean", None, "not applicable",
                 said="no value on this day: nothing to judge"),
-        finding("parcels.customer_age_days.nulls", "DRIFT003", "nulls", plain(6.0, 0.7, last=[100.0]), "page", **percent,
-                z=83.0, since=DAY, said="100% of 2,013 rows have no customer_age_days, expected 3.8% to 8.2%"),
+        finding("parcels.customer_age_days.nulls", "DRIFT003", "nulls", plain(6.0, 0.7, last=[100.0]), "page",
+                **percent, z=83.0, since=DAY,
+                said="100% of 2,013 rows have no customer_age_days, expected 3.8% to 8.2%"),
     ]  # fmt: skip
     shares = {"north": 31.0, "south": 24.0, "east": 19.0, "west": 17.0, "harbour": 9.0}
     changed = {"north": [36.5, 38.2, 41.0], "south": [19.5, 17.0, 14.2]}

@@ -193,6 +193,29 @@ def write_gap(project: Project) -> None:
         fine(project, DAY - timedelta(days=back))
 
 
+def test_a_record_that_cannot_be_read_is_a_ticket(project: Project, sent: Sent) -> None:
+    fine(project, DAY)
+    record = project.paths.root / "var" / "ledger" / "daily" / f"{DAY}.json"
+    record.write_text("{", encoding="utf-8")
+    assert project.ml("run", "--date", str(DAY)).code == 2
+    (alert,) = state(project).alerts
+    assert (alert.code, alert.tier) == ("RUN004", "ticket") and "is no record of a run" in alert.said
+
+
+def test_what_is_old_is_forgotten_and_what_was_answered_is_kept_for_longer(project: Project, sent: Sent) -> None:
+    partial(project, DAY)
+    partial(project, DAY + timedelta(days=3))
+    tell(project, DAY)
+    tell(project, DAY + timedelta(days=3))
+    assert project.ml("alerts", "ack", "1").code == 0
+    for later, left in ((59, 2), (100, 1), (500, 0)):
+        day = DAY + timedelta(days=later)
+        partial(project, day)
+        tell(project, day)
+        known = [alert.day for alert in state(project).alerts if alert.code == "FRESH003" and alert.day != day]
+        assert [one for one in known if one < DAY + timedelta(days=9)] == [DAY, DAY + timedelta(days=3)][:left]
+
+
 def test_with_nobody_to_tell_it_is_noted_and_said(project: Project) -> None:
     refused(project)
     tell(project)
@@ -320,6 +343,7 @@ def test_any_state_can_be_answered_for(state_: str, project: Project, monkeypatc
     assert project.ml("alerts", "ack", "1").code == 0
     told = project.ml("status", "--date", str(DAY), "--json")
     assert (told.code, told.json["state"], told.json["actions"]) == (0, "acknowledged", [])
+    assert told.json["verdict"] == "OK" and told.json["said"].endswith(", 1 acknowledged")
 
 
 def test_an_answer_to_a_page_excuses_no_failure_beside_it(project: Project) -> None:

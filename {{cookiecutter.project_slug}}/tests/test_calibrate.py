@@ -249,7 +249,7 @@ def test_above_the_budget_the_pager_is_not_armed_and_the_days_are_named(eventful
 
 def test_days_on_which_something_was_wrong_are_left_out(eventful: Project) -> None:
     days = ", ".join(str(END - timedelta(days=back)) for back in (10, 20))
-    eventful.edit("operations.yaml", "holidays: {}", f"holidays: {{also: [{days}]}}")
+    eventful.edit("operations.yaml", "holidays: {}", f"holidays:\n    also: [{days}]")
     ran = eventful.ml("calibrate", "--date", str(END), "--json")
     assert ran.code == 0, ran.out
     assert ran.json["days"] == 68

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dataframely as dy
 import pytest
-from records import attempt, broken, fine, said, steps, write
+from records import attempt, broken, fine, steps, write
 from test_secrets import secrets
 
 from {{cookiecutter.package_name}} import contract
@@ -185,11 +185,13 @@ def test_incidents_are_answered_when_each_code_has_a_heading_and_none_is_open(pr
 @pytest.mark.parametrize(("words", "step"), [("alert route", "test alert"), ("restore", "rehearse restore")])
 def test_a_rehearsal_counts_when_it_ended_well(words: str, step: str, project: Project) -> None:
     fine(project, LAST)
+    project.edit("operations.yaml", "  page: [] ", "  page: [ML_ALERT_PAGE] ")
     assert line(project, words).result == "not yet"
     outcomes: list[tuple[Outcome, str]] = [("failed", "not yet"), ("ok", "yes")]
     for outcome, result in outcomes:
         begun = datetime.combine(LAST, time(8), UTC)
         rehearsal = Step(name=step, started=begun, ended=begun, outcome=outcome, said="it arrived")
+        rehearsal.facts = {"channels": {"ML_ALERT_PAGE": "arrived"}}
         write(project, LAST, attempt(LAST, [*steps(LAST), rehearsal]))
         assert line(project, words).result == result
 
@@ -293,6 +295,7 @@ def test_what_can_be_ready_today_is(ingested: Project, monkeypatch: pytest.Monke
         lines[place] = f'{name} "{value}"'
     ingested.paths.operations.write_text("\n".join(lines) + "\n", encoding="utf-8")
     (root / "CODEOWNERS").write_text("* @acme/eta\n", encoding="utf-8")
+    ingested.edit("operations.yaml", "  page: [] ", "  page: [ML_ALERT_PAGE] ")
     shutil.copyfile(ROOT / "configs" / "smoke.yaml", root / "configs" / "hours.yaml")
     ingested.edit("configs/hours.yaml", "name: smoke", "name: hours")
     repository(ingested)

@@ -21,19 +21,8 @@ PACKAGE = "{{cookiecutter.package_name}}"
 DAY = date(2026, 6, 1)
 BEFORE = datetime(2026, 6, 2, 8, 59, tzinfo=UTC)
 AFTER = datetime(2026, 6, 2, 9, 0, tzinfo=UTC)
-HEAVY = (
-    "mlflow",
-    "pandas",
-    "polars",
-    "sklearn",
-    "dataframely",
-    "matplotlib",
-    "fastapi",
-    "numpy",
-    "scipy",
-    "httpx",
-    "apprise",
-)
+HEAVY = ("mlflow", "pandas", "polars", "sklearn", "dataframely", "matplotlib", "fastapi", "numpy", "scipy", "httpx")
+HEAVY += ("apprise", "requests")
 
 
 @pytest.fixture(autouse=True)

@@ -125,7 +125,7 @@ class AlertsConfig(Strict):
     digest_to: list[Variable] = Field(default_factory=list)
     """Where the week's tickets go, with the first run from ``digest`` on (UTC)."""
     digest: Weekday = "monday"
-    cooldown_days: Annotated[int, Field(ge=0, le=90)] = 7
+    cooldown_days: Annotated[int, Field(ge=0, le=30)] = 7
     """So many days the same code and monitor page once while what is wrong lasts; 0 pages each day."""
     ping: Variable | None = None
     """Holds the address of a dead-man's switch."""

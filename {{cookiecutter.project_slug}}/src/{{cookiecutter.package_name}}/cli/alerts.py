@@ -109,9 +109,9 @@ def _list(state: State, names: list[str]) -> None:
         said = f"did not get through: {ping.failed}" if ping.failed else "fine" if ping.fine else "/fail"
         console.say()
         console.say(f"dead-man's switch, {ping.at:%Y-%m-%d %H:%M} UTC: {said}")
-    if any(alert.open for alert in newest):
-        number = next(alert.id for alert in newest if alert.open)
-        console.following(f"ml alerts ack {number} --reason TEXT")
+    unanswered = [alert for alert in sorted(newest, key=lambda one: one.tier != "page") if alert.open]
+    if unanswered:
+        console.following(f"ml alerts ack {unanswered[0].id} --reason TEXT")
     if state.trouble():
         console.following("ml alerts test")
 

@@ -89,3 +89,17 @@ class Observed:
     sd: float = 0.0
     words: str = ""
     """What people know the figure by: ``median 1,850 g``."""
+
+
+def arcsine(share: float) -> float:
+    """A share on the scale ``share``."""
+    return math.asin(math.sqrt(min(max(share, 0.0), 1.0)))
+
+
+def sd_of_root(share: float, n: int) -> float:
+    """Sampling sd of the root of a share, or its arcsine: 0.5/√n, and more where few rows are what is counted.
+
+    Where 6 are expected none is 2.8 sds away, as it comes in one day of 400; 0.5/√n would make 4.9 of it, a page.
+    """
+    few = min(share, 1 - share) * n
+    return (0.5 + 0.185 / math.sqrt(max(few, 0.0) + 0.25)) / math.sqrt(n)

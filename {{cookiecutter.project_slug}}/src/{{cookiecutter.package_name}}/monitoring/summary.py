@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..storage import Storage
-from .monitor import Monitor, Observed, Scale
+from .monitor import Monitor, Observed, Scale, arcsine, sd_of_root
 from .reference import BLOCKS, OTHER, ColumnReference, Reference
 
 FOLDER = "monitor/summaries"
@@ -109,7 +109,7 @@ def levels(reference: Reference) -> dict[str, float]:
             found |= {f"{name}.mean": 0.0, f"{name}.spread": 0.0}
         else:
             shares = zip(_parts(column), column.shares, strict=True)
-            found |= {f"{name}.{part}": _arcsine(share) for part, share in shares}
+            found |= {f"{name}.{part}": arcsine(share) for part, share in shares}
         found[f"{name}.nulls"] = math.sqrt(column.nulls)
     return found
 
@@ -148,11 +148,11 @@ def summarise(rows: pl.DataFrame, day: date, reference: Reference, height: int |
             shares[column.name] = (np.bincount(bins, minlength=len(column.edges) + 1) / max(n, 1)).tolist()
         else:
             shares[column.name] = _shares(known, column)
-            sd = 0.5 / math.sqrt(n) if n else None
             for suffix, p in zip(_parts(column), shares[column.name], strict=True):
-                values[f"{name}.{suffix}"] = (_arcsine(p) if n else None, sd)
+                values[f"{name}.{suffix}"] = (arcsine(p), sd_of_root(p, n)) if n else (None, None)
         if column.nullable and rows.height:
-            values[f"{name}.nulls"] = (math.sqrt(1 - n / rows.height), 0.5 / math.sqrt(rows.height))
+            share = 1 - n / rows.height
+            values[f"{name}.nulls"] = (math.sqrt(share), sd_of_root(share, rows.height))
     return Summary(
         day=day,
         reference=reference.digest,
@@ -219,10 +219,6 @@ def _quantiles(known: pl.Series, unit: str | None) -> Quantiles:
     found = [known.quantile(q) for q in (0.05, 0.5, 0.95)]
     q05, q50, q95 = (None if q is None or not math.isfinite(q) else float(q) for q in found)
     return Quantiles(q05=q05, q50=q50, q95=q95, unit=unit)
-
-
-def _arcsine(share: float) -> float:
-    return math.asin(math.sqrt(min(max(share, 0.0), 1.0)))
 
 
 def _figure(value: float) -> str:

@@ -32,7 +32,7 @@ def notice(
     """
     pages = []
     for day in days:
-        if day.state in ("running", "unreadable"):
+        if day.state == "running":
             continue
         found = _by_key(_told(day, promoted))
         known = {alert.key: alert for alert in state.alerts if alert.day == day.date and alert.resolved is None}

@@ -23,8 +23,8 @@ FALSE_LOCK = "false-pages"
 """Calibration adds to the same list."""
 TEST = "test alert"
 """The step that `ml alerts test` leaves in the ledger, among rehearsals."""
-KEPT = timedelta(days=400)
-"""Alerts of older days are forgotten, and messages that old."""
+KEPT, ANSWERED = timedelta(days=60), timedelta(days=400)
+"""Alerts of older days are forgotten, and messages that old; what somebody answered is kept for longer."""
 BUSY = 60.0
 """Seconds to wait for somebody else who is sending; they take 40 at most for each message."""
 
@@ -157,7 +157,7 @@ def read(storage: Storage) -> State:
 
 def write(state: State, storage: Storage, now: datetime) -> None:
     """Replace the document, without what is too old to matter."""
-    state.alerts = [alert for alert in state.alerts if now.date() - alert.day < KEPT]
+    state.alerts = [one for one in state.alerts if now.date() - one.day < (ANSWERED if one.answer else KEPT)]
     state.messages = [message for message in state.messages if now - message.made < KEPT]
     storage.write(KEY, (state.model_dump_json(indent=1, exclude_defaults=True) + "\n").encode())
 

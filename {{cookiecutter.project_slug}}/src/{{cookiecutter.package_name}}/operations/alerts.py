@@ -41,7 +41,7 @@ def after_run(
 ) -> None:
     """Tell what is to be told, and ping. Never raises; with a channel that hangs it takes half a minute.
 
-    ``done`` is None where the run broke off by a mistake of the program.
+    ``done`` is None where the run broke off without an attempt to show.
     """
     try:
         with alone(ledger.storage):
@@ -54,7 +54,9 @@ def after_run(
                 log.error("alerts broke off: %s", raised)
                 state, torn = _state(ledger)
                 state.broke = f"{type(raised).__name__}: {raised}"
-            _ping(day, done, not (torn or state.trouble()), operations, state, now)
+            if trouble := state.trouble():
+                log.warning("%s", trouble)
+            _ping(day, done, not (torn or trouble), operations, state, now)
             if not torn and state.model_dump_json() != before:
                 write(state, ledger.storage, now)
     except Exception as raised:

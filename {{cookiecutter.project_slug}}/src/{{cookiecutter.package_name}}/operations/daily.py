@@ -67,10 +67,8 @@ def run(
             hint=f"ml status --date {day}",
             exit=Exit.UNAVAILABLE,
         ) from None
-    except ProjectError:
-        raise
     except Exception:
-        if tell:
+        if tell:  # a mistake of the program, or a record that cannot be read or written
             alerts.after_run(day, None, ledger, paths, operations, clock())
         raise
     if tell:

@@ -15,7 +15,7 @@ from ..config import DailyConfig
 from ..errors import Exit, ProjectError
 from .arrivals import deadline
 from .ledger import Attempt, Ledger, Record, Step
-from .urgent import Key, Urgent, answered, urgent
+from .urgent import RUN, Key, Urgent, answered, urgent
 
 State = Literal[
     "ok",
@@ -163,7 +163,8 @@ def read(ledger: Ledger, day: date, daily: DailyConfig, now: datetime, acknowled
     except ProjectError as error:
         if error.exit is not Exit.USAGE:
             raise
-        return Day(day, "unreadable", problem=error)
+        said = Urgent("ticket", "RUN004", error.message, RUN)
+        return Day(day, "unreadable", problem=error, urgent=(said,))
     state, last = _state(record, now >= deadline(day, daily)), record.last if record else None
     said = urgent(state, last)
     left = tuple(item for item in said if item.key not in acknowledged)

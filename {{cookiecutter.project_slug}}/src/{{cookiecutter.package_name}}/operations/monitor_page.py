@@ -18,7 +18,7 @@ MOST = 12
 STATES = {
     "learning": "Learning, {days} to go: until then only the contract and the row count are held",
     "uncalibrated": "Not calibrated yet, so drift pages nobody: uv run ml calibrate",
-    "over budget": "Calibrated, and it would have paged more often than allowed, so drift pages nobody: uv run ml calibrate",
+    "over budget": "Calibrated, and it would have paged too often, so drift pages nobody: uv run ml calibrate",
     "armed": "Armed: what moves pages",
 }
 HEADS = ("", "code", "monitor", "this day", "expected", "z", "since")
@@ -27,6 +27,7 @@ RIGHT = ("this day", "expected", "z")
 
 def page(report: Report, project: str, asked: datetime) -> str:
     """The whole page; ``project`` and what is in the report may be any text. ``asked`` is when, in UTC."""
+    report = Report.model_validate_json(report.model_dump_json())  # as it is kept: what is no number is null
     tone, verdict, said = _verdict(report.findings)
     body = [
         element(
@@ -87,17 +88,16 @@ def _moved(report: Report) -> list[Markup]:
             columns.setdefault((one.table, one.column), []).append(one)
     shapes = {shape.column: shape for shape in report.shapes}
     sections = [
-        _section(table, column, found, shapes.get(column or ""))
+        _section(table, column, found, shapes.get(column or ""), report.day)
         for (table, column), found in list(columns.items())[:MOST]
     ]
-    if more := len(columns) - MOST:
-        left = f"{more} more columns moved: they are marked below." if more > 0 else ""
-        sections += [element("p", left, class_="quiet")] if left else []
+    if (more := len(columns) - MOST) > 0:
+        sections.append(element("p", f"{more} more columns moved: they are marked below.", class_="quiet"))
     return sections
 
 
-def _section(table: str, column: str | None, findings: list[Finding], shape: Shape | None) -> Markup:
-    parts = [part for one in findings for part in (_words(one), _large(one))]
+def _section(table: str, column: str | None, findings: list[Finding], shape: Shape | None, day: date) -> Markup:
+    parts = [part for one in findings for part in (_words(one, day), _large(one))]
     if shape is not None:
         named = f"shares{f', {shape.unit}' if shape.unit else ''}; bar, this day; tick, the reference"
         parts[0] = element("div", parts[0], element("h4", named), spark.beside(shape))
@@ -107,18 +107,18 @@ def _section(table: str, column: str | None, findings: list[Finding], shape: Sha
     )
 
 
-def _words(one: Finding) -> Markup:
-    since = f"since {one.since:%A %Y-%m-%d}" if one.since else ""
+def _words(one: Finding, day: date) -> Markup:
+    since = f"since {one.since:%A %Y-%m-%d}" if one.since and one.since < day else ""
     where = heading(one.code) if one.code in TITLES else ""
     below = "; ".join(part for part in (since, where) if part)
     tier = element("b", f"{one.outcome} {one.code}", class_=spark.TONES[one.outcome])
-    said = element("p", tier, f" {_label(one)}: {one.said}")
+    said = element("p", tier, f" {one.said}")
     return element("div", said, *([element("p", below, class_="quiet")] if below else []))
 
 
 def _large(one: Finding) -> Markup:
     """The days with axes; each has its words where the pointer rests."""
-    series = one.series
+    series = spark.drawable(one.series) if one.series else None
     if series is None:
         return Markup()
     known = [value for part in (series.values, series.low, series.high) for value in part if value is not None]
@@ -126,7 +126,7 @@ def _large(one: Finding) -> Markup:
     titles, classes = [], []
     for day, value, low, high in zip(series.days, series.values, series.low, series.high, strict=True):
         beside = f", expected {_range(low, high, one.unit)}" if low is not None and high is not None else ""
-        titles.append(f"{day:%a %Y-%m-%d}: {number(value, low, high)}{beside}")
+        titles.append(f"{day:%a %Y-%m-%d}: {measured(value, one.unit, low, high)}{beside}")
         out = value is not None and ((low is not None and value < low) or (high is not None and value > high))
         classes.append("bad" if out else "mark")
     drawn = element(
@@ -220,7 +220,7 @@ def _range(low: float | None, high: float | None, unit: str | None) -> str:
 
 def measured(value: float | None, unit: str | None, low: float | None, high: float | None) -> str:
     """A number with its unit, as precise as its range is wide."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return ""
     said = number(value, low, high)
     return said + (unit if unit == "%" else f" {unit}" if unit else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ..monitoring.report import Finding, Series, Shape
@@ -31,8 +32,8 @@ section.bad { border-left: 3px solid var(--bad) } section.soon { border-left: 3p
   align-items: center; font-size: .82rem; font-variant-numeric: tabular-nums }
 .bins span { color: var(--quiet) } .bins .number { text-align: right } .bins svg { height: .72rem }
 svg .run { fill: none; stroke: var(--mark); stroke-width: 1.1; stroke-linejoin: round; stroke-linecap: round }
-svg .edge { fill: none; stroke: var(--rule) } svg .soon { fill: var(--soon) } svg .out { fill: var(--bad); opacity: .75 }
-svg .track { fill: var(--rule); opacity: .45 } svg .there { fill: var(--mark) } 
+svg .soon { fill: var(--soon) } svg .out { fill: var(--bad); opacity: .75 }
+svg .track { fill: var(--rule); opacity: .45 } svg .there { fill: var(--mark) }
 svg .was { stroke: var(--ink); stroke-width: 2; vector-effect: non-scaling-stroke }
 @media (max-width: 46rem) { .group { grid-template-columns: minmax(0, 1fr) }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .8rem 1rem }
@@ -41,6 +42,25 @@ svg .was { stroke: var(--ink); stroke-width: 2; vector-effect: non-scaling-strok
   .tiles { grid-template-columns: repeat(4, minmax(0, 1fr)) } .moved .side { grid-template-columns: 1fr 1fr }
   .watched { break-inside: auto } details:not([open]) { display: none } }
 """
+
+
+LARGEST, SMALLEST = 1e15, 1e-15
+"""Beyond these a number is no day's figure, and a scale that holds it shows nothing else."""
+
+
+def drawable(series: Series) -> Series | None:
+    """The series to nine digits, without what no scale can hold; None where nothing is left."""
+    parts = {"values": series.values, "low": series.low, "high": series.high}
+    known = {
+        name: [None if value is None or abs(value) > LARGEST else value for value in part]
+        for name, part in parts.items()
+    }
+    most = max((abs(value) for part in known.values() for value in part if value is not None), default=0.0)
+    digits = 9 - math.floor(math.log10(max(most, SMALLEST)))
+    rounded = {
+        name: [None if value is None else round(value, digits) for value in part] for name, part in known.items()
+    }
+    return series.model_copy(update=rounded) if any(value is not None for value in rounded["values"]) else None
 
 
 class _Scale:
@@ -59,8 +79,8 @@ class _Scale:
 
 def sparkline(finding: Finding) -> Markup:
     """The days as a line, what was expected as a band, days outside it and the last day as dots."""
-    series = finding.series
-    if series is None or not any(value is not None for value in series.values):
+    series = drawable(finding.series) if finding.series else None
+    if series is None:
         return Markup()
     scale = _Scale(series)
     outside, last = [], Markup()
@@ -113,9 +133,10 @@ def _band(series: Series, scale: _Scale) -> str:
 
 def beside(shape: Shape) -> Markup:
     """A bar a bin for today, and a tick where the reference ends."""
-    most = max(*shape.today, *shape.reference, 0.01)
+    shares = shape.model_dump(include={"today", "reference"})
+    most = max(*shares["today"], *shares["reference"], 0.01)
     rows = []
-    for name, today, reference in zip(shape.bins, shape.today, shape.reference, strict=True):
+    for name, today, reference in zip(shape.bins, shares["today"], shares["reference"], strict=True):
         at = min(max(100 * reference / most, 0.5), 99.5)
         drawn = element(
             "svg",

@@ -93,7 +93,9 @@ def look(paths: Paths, operations: OperationsConfig, wanted: date, now: datetime
         day=last,
         days=told[-count:],
         verdict=VERDICTS.get(last.state, "NOT OK") if fine else "NOT OK",
-        said=_said(last, operations, known) + ("; somebody was not told" if trouble else ""),
+        said=_said(last, operations, known)
+        + (f", {last.answered} acknowledged" if last.answered else "")
+        + ("; somebody was not told" if trouble else ""),
         fine=fine,
         promoted=promoted,
         actions=_actions(last, operations, promoted["version"] if isinstance(promoted, dict) else "", ever)
@@ -150,7 +152,7 @@ def _said(day: Day, operations: OperationsConfig, known: list[date]) -> str:
             f"scored by {day.version}" if day.version else f"in, not scored{f': {brief(score.said)}' if score else ''}"
         )
         urgent = [f"{n} {tier}{'s' * (n > 1)}" for tier in ("page", "ticket") if (n := _count(day, tier))]
-        return ", ".join([f"{count} {how}", *urgent]) + (f", {day.answered} acknowledged" if day.answered else "")
+        return ", ".join([f"{count} {how}", *urgent])
     wrong = next((step for step in last.steps if step.outcome == last.outcome), None)
     what = f"{wrong.name}: {brief(wrong.said) or wrong.outcome}" if wrong else last.outcome
     if day.state in ("waiting", "late"):

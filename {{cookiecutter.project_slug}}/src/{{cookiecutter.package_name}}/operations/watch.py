@@ -1,4 +1,4 @@
-"""The monitor's report of a day: did it arrive, does it keep the contract, does it look and perform like days before."""
+"""The monitor's report of a day: did it arrive, does it keep the contract, does it look and perform as days did."""
 
 from __future__ import annotations
 
