@@ -14,7 +14,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(CURDIR)/.tools/b
 RUN := $(UV) run --locked
 unexport VIRTUAL_ENV
 
-.PHONY: help demo test test-slow test-all check golden lock bump bench bench-gate bench-daily bench-serving
+.PHONY: help demo test test-slow test-all check golden lock bump bench bench-gate bench-daily bench-serving bench-monitoring
 
 help:
 	@echo "make demo       generate a project in $(DEMO) and run its demo"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-gate how often the gate is wrong, beside a fixed tolerance; writes there too (3 minutes)"
 	@echo "make bench-daily  a day of 5 million rows, and a check beside a bare read; writes there too (10 minutes)"
 	@echo "make bench-serving  the server beside MLflow's, BentoML, LitServe, MLServer, FastAPI; writes there too (15 minutes)"
+	@echo "make bench-monitoring  the monitor's false alarms beside Evidently's and NannyML's; writes there too (25 minutes)"
 	@echo "make bump       move every pin to the newest release that is a week old"
 
 demo: | $(UV)
@@ -62,7 +63,7 @@ lock: | $(UV)
 
 bench: | $(UV)
 	$(RUN) python benchmarks/one_row/run.py
-	@echo "make bench-gate measures the gate, make bench-daily the daily run, make bench-serving the server"
+	@echo "make bench-gate measures the gate, make bench-daily the daily run, make bench-serving the server, make bench-monitoring the monitor"
 
 bench-gate: | $(UV)
 	$(RUN) python benchmarks/gate/run.py
@@ -72,6 +73,9 @@ bench-daily: | $(UV)
 
 bench-serving: | $(UV)
 	$(RUN) python benchmarks/serving/run.py
+
+bench-monitoring: | $(UV)
+	$(RUN) python benchmarks/monitoring/run.py
 
 bump: | $(UV)
 	$(RUN) python scripts/bump.py $(BUMP)

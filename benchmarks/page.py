@@ -42,8 +42,19 @@ def run(
     """
     quick = "--quick" in sys.argv[1:]
     measured = measure(script, *(["--quick"] if quick else []))
+    return tell(name, measured, section, broken, write=not quick)
+
+
+def tell(
+    name: str,
+    measured: dict[str, Any],
+    section: Callable[[dict[str, Any]], str],
+    broken: Callable[[dict[str, Any]], Sequence[str]],
+    write: bool,
+) -> int:
+    """Show the section ``name`` of what was ``measured``, and so on as :func:`run` does."""
     sys.stdout.write(section(measured))
-    if not quick:
+    if write:
         put(name, section(measured))
         sys.stdout.write(f"\nwritten to {PAGE.relative_to(ROOT)}\n")
     for line in (missed := broken(measured)):

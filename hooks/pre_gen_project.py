@@ -38,8 +38,8 @@ cryptography cycler cyclonedx-python-lib databricks-sdk dataframely debugpy defu
 diskcache distlib distro docker dpath dulwich dvc dvc-data dvc-http dvc-objects dvc-render dvc-s3
 dvc-studio-client dvc-task entrypoints execnet executing fastapi fastjsonschema filelock flask flask-cors
 flatten-dict flufl-lock fonttools frozenlist fsspec funcy gitdb gitpython google-auth googleapis-common-protos
-grandalf graphene graphql-core graphql-relay gto gunicorn h11 harfile httpcore httptools httpx huey hydra-core
-hypothesis hypothesis-graphql identify idna importlib-metadata iniconfig ipykernel ipython
+grandalf graphene graphql-core graphql-relay gto gunicorn h11 harfile holidays httpcore httptools httpx huey
+hydra-core hypothesis hypothesis-graphql identify idna importlib-metadata iniconfig ipykernel ipython
 ipython-pygments-lexers iterative-telemetry itsdangerous jedi jinja2 jmespath joblib jsonschema jsonschema-rs
 jsonschema-specifications jupyter-client jupyter-core kingfisher-bin kiwisolver kombu license-expression
 limits mako markdown markdown-it-py markupsafe matplotlib matplotlib-inline mdurl mlflow mlflow-skinny

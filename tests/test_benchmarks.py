@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 from daily import run as daily
 from gate import run
+from monitoring import run as monitoring
 from serving import names
 from serving import run as serving
 
@@ -159,6 +160,56 @@ def test_a_broken_promise_of_the_server_is_said(served: dict[str, Any]):
     )
 
 
+@pytest.fixture(scope="module")
+def watched() -> dict[str, Any]:
+    return page.measure(Path(monitoring.__file__).with_name("measure.py"), "--quick")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("two cores")
+def test_the_monitor_calls_seldom_and_soon(watched: dict[str, Any]):
+    assert [(one["world"], one["rows"]) for one in watched["cells"]] == [
+        (world, 1_000) for world in monitoring.PAGES
+    ]
+    assert monitoring.broken(watched) == []
+    ours, evidently, nannyml = monitoring.OURS, "Evidently, any column", "NannyML, daily chunks"
+    for one in watched["cells"]:
+        quiet = {rule: monitoring.mean(one, rule, "days") for rule in monitoring.rules(watched)}
+        assert quiet[ours] < 8 < quiet[nannyml], one["world"]
+        if one["world"] != "iid":
+            assert quiet[evidently] > 180, "a week is drift to it"
+        assert monitoring.seen(one, ours, "g to kg") == [1] * 8, one["world"]
+    shown = monitoring.cell(watched, monitoring.SHOWN, monitoring.ROWS)
+    blind = monitoring.seen(shown, "PSI > 0.2", "nulls 5%")
+    assert min(blind) > monitoring.WITHIN, "it leaves nulls out"
+    assert max(monitoring.seen(shown, ours, "nulls 5%")) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("two cores")
+def test_a_broken_promise_of_the_monitor_is_said(watched: dict[str, Any]):
+    worse = copy.deepcopy(watched)
+    for one in worse["cells"]:
+        for year in one["years"]:
+            year["rules"][monitoring.OURS]["pages"] = 5
+            year["rules"][monitoring.OURS]["seen"] |= {"0.25 sd": [4] * 4, "1 sd": [2] * 4}
+    few = [line.split(":")[0] for line in monitoring.broken(worse)]
+    late = [
+        f"days until {name} is seen, {world}"
+        for world in list(monitoring.PAGES)[:2]
+        for name in ("0.25 sd", "1 sd")
+    ]
+    pages = {world: f"pages a year, {world}, 1,000 rows" for world in monitoring.PAGES}
+    assert sorted(few) == sorted([*late, pages["iid"], pages["week and AR(1)"]]), "two years may be bad luck"
+    worse["years"] = monitoring.YEARS
+    worse["checked"] = {"nannyml": {"apart": 1e-3, "verdicts apart": 0.0}}
+    all_of_it = [line.split(":")[0] for line in monitoring.broken(worse)]
+    assert sorted(all_of_it) == sorted([*late, *pages.values(), "our form of nannyml"])
+    text = monitoring.section(watched)
+    assert text.count("\n| ") == 2 * 3 + 4 + len(monitoring.rules(watched)) + 4
+    assert "Again: `make bench-monitoring`." in " ".join(text.split())
+
+
 def test_a_section_replaces_its_predecessor_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(page, "PAGE", tmp_path / "benchmarks.md")
     page.put("one", "first\n")
@@ -171,5 +222,5 @@ def test_a_section_replaces_its_predecessor_and_no_other(tmp_path: Path, monkeyp
 
 def test_the_page_has_the_sections_that_make_writes():
     text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    for name in ("one row", "gate", "daily", "serving"):
+    for name in ("one row", "gate", "daily", "serving", "monitoring"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- /{name} -->") == 1

@@ -60,6 +60,11 @@ class Page:
         self._say("Page.navigate", url=address)
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
 
+    def print(self) -> None:
+        """From here on it is shown as on paper, in the light."""
+        light = {"name": "prefers-color-scheme", "value": "light"}
+        self._say("Emulation.setEmulatedMedia", media="print", features=[light])
+
     def do(self, script: str) -> Any:
         """The value of an expression in the page; a promise is awaited."""
         said = self._say("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)

@@ -127,7 +127,7 @@ class Project:
 def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer's shell points to is none of the tests' business."""
     collectors = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    told = ("ML_ALERT_PAGE", "ML_ALERT_DIGEST", "ML_PING_URL", "PING_URL")
+    told = ("ML_ALERT_PAGE", "ML_ALERT_DIGEST", "ML_PING_URL", "PING_URL", "ML_PROMETHEUS_URL")
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "ML_API_KEYS_FILE", *collectors, *told):
         monkeypatch.delenv(name, raising=False)
 

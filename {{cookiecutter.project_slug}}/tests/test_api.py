@@ -427,6 +427,9 @@ def test_a_proof_that_held_here_is_not_asked_for_in_another_process_again(
     monkeypatch.setattr(worker, "library_version", lambda name: "another")
     worker.proven(version, trained.paths)
     assert len(asked) == 6
+    monkeypatch.setattr(worker.files, "sha256", lambda path: "0" * 64)
+    worker.proven(version, trained.paths)
+    assert len(asked) == 7, "our own code is another, or the facts are"
 
     def refuses(*_: Any) -> None:
         raise OSError(30, "Read-only file system")

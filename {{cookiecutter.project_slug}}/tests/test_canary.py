@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 from scipy.stats import ks_2samp
 from test_pointer import answering, pointer_of
 
 from {{cookiecutter.package_name}} import clock
+from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.contract import CONTRACT
 from {{cookiecutter.package_name}}.data.matured import TRUTH, matured
 from {{cookiecutter.package_name}}.data.store import Store
@@ -22,6 +24,8 @@ from {{cookiecutter.package_name}}.errors import Exit, ProjectError
 from {{cookiecutter.package_name}}.model import artefact
 from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.model.record import FACTS, steered
+from {{cookiecutter.package_name}}.serving.app import create_app
+from {{cookiecutter.package_name}}.serving.shelf import Shelf
 from {{cookiecutter.package_name}}.serving.traffic import Traffic
 from {{cookiecutter.package_name}}.spec import ModelContract
 from {{cookiecutter.package_name}}.training import champion, comparison, samples, traffic
@@ -305,6 +309,33 @@ def test_a_promotion_that_is_killed_half_way_leaves_no_canary_that_meets_itself(
     with pytest.raises(KeyboardInterrupt):
         champion.promote(registry, SECOND, str, now=BEGAN, why="a test", force=True)
     assert traffic_of(two) == Traffic()
+
+
+def test_a_canary_that_a_hand_made_the_champion_answers_as_champion_and_nothing_breaks(two: Project) -> None:
+    begin(two, 50)
+    registry, operations = Registry(two.paths), load_operations(two.paths.operations)
+    shelf = Shelf(two.paths, operations)
+    shelf.follow()
+    assert shelf.champion is not None and shelf.canary is not None and shelf.canary.name == "hours/2"
+    body = json.dumps(shelf.champion.request.example())
+
+    def asked() -> set[str]:
+        with TestClient(create_app(shelf, two.paths, operations, follow=False)) as client:
+            assert "hours" in client.get("/").text and client.get("/metrics").status_code == 200
+            answers = [client.post("/predict", content=body, headers={"x-routing-key": str(n)}) for n in range(20)]
+            assert {answer.status_code for answer in answers} == {200}
+            return {answer.json()["model_version"] for answer in answers}
+
+    name = registry.operations.registered("hours")
+    assert asked() == {"hours/1", "hours/2"}
+    registry.client.set_registered_model_alias(name, "champion", "2")
+    shelf.follow()
+    assert shelf.champion.name == "hours/2" and shelf.canary is None and asked() == {"hours/2"}
+    status = two.ml("canary", "status")
+    assert status.code in (0, 1, 4) and "Traceback" not in status.err
+    registry.client.set_registered_model_alias(name, "champion", "1")
+    shelf.follow()
+    assert asked() == {"hours/1", "hours/2"}, "and it is the canary again"
 
 
 def test_the_switch_stops_and_starts_and_says_why(two: Project) -> None:

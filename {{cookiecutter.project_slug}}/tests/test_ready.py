@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dataframely as dy
 import pytest
-from records import attempt, broken, fine, said, steps, write
+from records import attempt, broken, fine, steps, write
 from test_secrets import secrets
 
 from {{cookiecutter.package_name}} import contract
@@ -153,13 +153,14 @@ def test_the_day_before_its_deadline_is_not_missed_yet(project: Project) -> None
 
 def test_drift_is_watched_when_the_monitor_says_so_and_latency_where_a_server_is(project: Project) -> None:
     days(project, 9)
-    assert line(project, "drift").result == "not yet"
-    for back in range(7):
-        day = LAST - timedelta(days=back)
-        done = steps(day)
-        done[4].checks = [said("DRIFT001", "ok", "nothing moved")]
-        write(project, day, attempt(day, done))
-    assert line(project, "drift").result == "yes"
+    assert line(project, "drift").result == "no", "the monitor says nothing at all"
+    for state, expected in (("learning", "not yet"), ("over budget", "not yet"), ("armed", "yes")):
+        for back in range(7):
+            day = LAST - timedelta(days=back)
+            done = steps(day)
+            done[4].facts |= {"state": state, "watched": 40}
+            write(project, day, attempt(day, done))
+        assert line(project, "drift").result == expected
     assert line(project, "latency").result == "not applicable"
     served = project.paths.serving / "hours" / "champion.json"
     served.parent.mkdir(parents=True)

@@ -16,7 +16,7 @@ from conftest import ROOT, Project
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### (\S+ .+?)\n(.*?)(?=^##|\Z)", RUNBOOK, re.MULTILINE | re.DOTALL))
 PARTS = ("Symptom", "First look", "Fix", "Escalation")
-UNSURE = ("gate", "promote", "ready", "rollback")
+UNSURE = ("calibrate", "gate", "monitor", "promote", "ready", "rollback")
 """Verbs that may say no where nothing is broken: it is their verdict."""
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from servers import crowd, point, server, wait_for
 
+from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.files import sha256
 from {{cookiecutter.package_name}}.model.id import VersionId
 from {{cookiecutter.package_name}}.serving import worker
+from {{cookiecutter.package_name}}.training import champion
 from {{cookiecutter.package_name}}.training.registry import Registry
 
 from conftest import Project
@@ -53,6 +57,38 @@ def test_a_hundred_promotions_under_load_cost_no_request_and_the_last_one_serves
         assert {version for _, version in seen} == {"hours/1", "hours/2"}
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) in (0, -signal.SIGTERM)
+
+
+def test_a_promotion_and_a_rollback_are_followed_within_five_seconds_under_load(two: Project) -> None:
+    """By the log of the server. A machine on which loading a version takes long has so much longer."""
+    registry, version = Registry(two.paths), VersionId("hours", 2)
+    for number in (1, 2):
+        worker.prove(VersionId("hours", number), two.paths)  # as `ml promote` does before the alias moves
+    moved: list[float] = []
+    with server(two) as (address, process):
+        wait_for(address, "hours/1")
+        with crowd(address, example(two)) as seen:
+            begun = time.monotonic()
+            worker.open_placed(version, two.paths)
+            loading = time.monotonic() - begun
+            moved.append(time.time())
+            point(two, "hours/2")
+            wait_for(address, "hours/2")
+            moved.append(time.time())
+            champion.rollback(registry, "hours", None, str, now=datetime.now(UTC), why="a test")
+            wait_for(address, "hours/1")
+            asked = len(seen)
+            until(lambda: len(seen) > asked + 20)
+        process.send_signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in process.communicate(timeout=60)[1].splitlines()]
+    served = [line for line in lines if line["event"] == "serving"]
+    assert [line["model_version"] for line in served] == ["hours/1", "hours/2", "hours/1"]
+    follow = load_operations(two.paths.operations).serving.follow_seconds
+    for before, line in zip(moved, served[1:], strict=True):
+        took = datetime.fromisoformat(line["time"]).timestamp() - before  # the log's seconds are whole ones
+        assert took <= max(5.0, follow + 3 * loading), (took, loading)
+    assert {status for status, _ in seen} == {200}, "and no request failed"
+    assert {said for _, said in seen} == {"hours/1", "hours/2"}
 
 
 def test_the_registry_goes_and_comes_back_and_nobody_notices(two: Project) -> None:

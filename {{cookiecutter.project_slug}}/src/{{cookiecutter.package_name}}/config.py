@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -139,6 +140,27 @@ class RetrainingConfig(Strict):
     promotion: Literal["automatic", "by_person"] = "by_person"
 
 
+class HolidaysConfig(Strict):
+    """Days that are nobody's normal: public holidays of a country, and days of your own."""
+
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    """Two letters, as in ISO 3166: DE."""
+    subdivision: str | None = None
+    """A part of the country with holidays of its own: BY."""
+    also: list[date] = Field(default_factory=list)
+    """Days to leave out besides: a strike, a day that was broken."""
+
+
+class MonitoringConfig(Strict):
+    """What `ml calibrate` and `ml monitor` go by."""
+
+    budget: Annotated[float, Field(gt=0, le=52)] = 1.0
+    """False pages a year that are allowed; above that the pager is not armed."""
+    holidays: HolidaysConfig = HolidaysConfig()
+    leave_out: list[str] = Field(default_factory=list)
+    """Columns that are not watched."""
+
+
 class PredictionLogConfig(Strict):
     """What is kept of each prediction, in ``requests/`` of the data."""
 
@@ -192,6 +214,7 @@ class OperationsConfig(Strict):
     daily: DailyConfig = DailyConfig()
     alerts: AlertsConfig = AlertsConfig()
     retraining: RetrainingConfig = RetrainingConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()
     serving: ServingConfig = ServingConfig()
 
     def registered(self, name: str) -> str:

@@ -2,12 +2,14 @@
 
 from . import (  # the verbs
     alerts,
+    calibrate,
     canary,
     daily,
     data,
     gate,
     keys,
     models,
+    monitor,
     provenance,
     ready,
     requests,
@@ -21,6 +23,7 @@ from .root import app, main
 __all__ = [
     "alerts",
     "app",
+    "calibrate",
     "canary",
     "daily",
     "data",
@@ -28,6 +31,7 @@ __all__ = [
     "keys",
     "main",
     "models",
+    "monitor",
     "provenance",
     "ready",
     "requests",

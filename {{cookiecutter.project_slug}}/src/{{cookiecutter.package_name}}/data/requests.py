@@ -7,10 +7,14 @@ from them.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from pydantic_core import from_json
 
@@ -37,6 +41,8 @@ OWN: dict[str, Any] = {
     "prediction": pl.Float64(),
 }
 """The log's own columns. A column of the contract with such a name gets an underscore at its end."""
+ABOUT = {name: kind for name, kind in OWN.items() if name not in ("row", "prediction")}
+"""Those that all rows of a request share."""
 TYPES: dict[Kind, pl.DataType] = {
     "number": pl.Float64(),
     "integer": pl.Int64(),
@@ -90,7 +96,8 @@ def save_spool(spool: Path, storage: Storage, paths: Paths, redacted: list[str])
     Values of the columns ``redacted`` are left out even where the spool has them: it may be older than the wish.
     """
     frames: dict[tuple[VersionId, date], list[pl.DataFrame]] = defaultdict(list)
-    rows: dict[tuple[VersionId, date], list[tuple[Any, ...]]] = defaultdict(list)
+    lines_of: dict[tuple[VersionId, date], list[_Line]] = defaultdict(list)
+    rows: dict[tuple[VersionId, date], int] = defaultdict(int)
     total = broken = 0
     with spool.open("rb") as lines:
         for line in lines:
@@ -99,12 +106,14 @@ def save_spool(spool: Path, storage: Storage, paths: Paths, redacted: list[str])
             except (ValueError, TypeError, KeyError, AttributeError, ProjectError):
                 broken += 1
                 continue
-            total += len(found)
-            rows[key] += found
-            if len(rows[key]) >= CHUNK:
-                frames[key].append(_frame(rows.pop(key), key[0], paths))
-    for key in list(rows):
-        frames[key].append(_frame(rows.pop(key), key[0], paths))
+            total += found.rows
+            rows[key] += found.rows
+            lines_of[key].append(found)
+            if rows[key] >= CHUNK:
+                frames[key].append(_frame(lines_of.pop(key), key[0], paths))
+                rows[key] = 0
+    for key, found in lines_of.items():
+        frames[key].append(_frame(found, key[0], paths))
     for (version, day), parts in frames.items():
         folder = f"{REQUESTS}/{version.model}/{day}"
         storage.sweep(folder)
@@ -114,29 +123,54 @@ def save_spool(spool: Path, storage: Storage, paths: Paths, redacted: list[str])
     return total, broken
 
 
-def _read(line: bytes, redacted: list[str]) -> tuple[tuple[VersionId, date], list[tuple[Any, ...]]]:
-    """Version and day of a request, and for each row the values of ``OWN`` and the row itself."""
-    said = from_json(line)
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A request: what ``ABOUT`` says of it, its predictions, and its columns as received."""
+
+    about: tuple[Any, ...]
+    predictions: list[Any]
+    columns: dict[str, list[Any]]
+
+    @property
+    def rows(self) -> int:
+        return len(self.predictions)
+
+
+def _read(line: bytes, redacted: list[str]) -> tuple[tuple[VersionId, date], _Line]:
+    """Version and day of a request, and the request."""
+    said = from_json(line, cache_strings="keys")
     at = datetime.fromisoformat(said["at"]).astimezone(UTC)
-    about = (said["model_version"], said["role"], said["degraded"], said["latency_ms"])
-    sent, rows = said["rows"], []
-    if isinstance(sent, dict):  # as columns
-        sent = [dict(zip(sent, values, strict=True)) for values in zip(*sent.values(), strict=True)]
-    for number, (row, prediction) in enumerate(zip(sent, said["predictions"], strict=True)):
-        for name in redacted:
-            row.pop(name, None)
-        rows.append((said["request_id"], number, at, *about, prediction, row))
-    return (parse(said["model_version"], ""), at.date()), rows
+    about = tuple(at if name == "at" else said[name] for name in ABOUT)
+    sent, predictions = said["rows"], said["predictions"]
+    if not isinstance(sent, dict):  # as rows
+        names = dict.fromkeys(name for row in sent for name in row)
+        sent = {name: [row.get(name) for row in sent] for name in names}
+    columns = {name: values for name, values in sent.items() if name not in redacted}
+    if not isinstance(predictions, list) or any(len(values) != len(predictions) for values in sent.values()):
+        raise ValueError("as many predictions as rows")
+    return (parse(said["model_version"], ""), at.date()), _Line(about, predictions, columns)
 
 
-def _frame(rows: list[tuple[Any, ...]], version: VersionId, paths: Paths) -> pl.DataFrame:
+def _frame(lines: list[_Line], version: VersionId, paths: Paths) -> pl.DataFrame:
     """Rows as they are kept; a value that a column's type cannot hold is null."""
-    *own, received = zip(*rows, strict=True)
-    frame = pl.DataFrame(dict(zip(OWN, own, strict=True)), schema=OWN, strict=False)
+    counts = [line.rows for line in lines]
+    once = pl.DataFrame([line.about for line in lines], schema=ABOUT, orient="row", strict=False)
+    frame = once[np.repeat(np.arange(len(lines)), counts)].with_columns(
+        pl.Series("row", np.concatenate([np.arange(count, dtype=np.uint32) for count in counts])),
+        pl.Series("prediction", _joined(line.predictions for line in lines), pl.Float64, strict=False),
+    )
+    frame = frame.select(list(OWN))
     types = _types(version, paths)
-    names = types or dict.fromkeys(name for row in received for name in row)
-    columns = [_column(name, types.get(name), [row.get(name) for row in received]) for name in names]
-    return frame.with_columns(columns)
+    names = types or dict.fromkeys(name for line in lines for name in line.columns)
+
+    def values(name: str) -> list[Any]:
+        return _joined(line.columns.get(name) or [None] * line.rows for line in lines)
+
+    return frame.with_columns([_column(name, types.get(name), values(name)) for name in names])
+
+
+def _joined(parts: Iterable[list[Any]]) -> list[Any]:
+    return list(chain.from_iterable(parts))
 
 
 def _types(version: VersionId, paths: Paths) -> dict[str, pl.DataType]:

@@ -28,7 +28,13 @@ def from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> d
     batch: dict[str, np.ndarray] = {}
     for column in columns:
         name = column.name
-        values = rows.columns[name] if isinstance(rows, ColumnRows) else [row[name] for row in rows]
+        if isinstance(rows, ColumnRows):
+            if name in rows.arrays:
+                batch[name] = rows.arrays[name].copy()  # who computes features owns what it is given
+                continue
+            values = rows.columns[name]
+        else:
+            values = [row[name] for row in rows]
         if column.kind == "category":
             array = np.empty(len(values), dtype=object)
             array[:] = values

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from ..spec import Column, ModelContract, expected
 from .columnar import COLUMNAR, ColumnRows
+from .intake import LONG, Intake
 
 REASONS = {
     "missing": "missing",
@@ -109,6 +110,7 @@ class RequestModel:
         self.columns = {column.name: column for column in contract.columns}
         fields: dict[str, Any] = {}
         lists: dict[str, Any] = {}
+        texts: dict[str, TypeAdapter[Any]] = {}
         for column in contract.columns:
             annotation = _annotation(column)
             optional = column.nullable or column.kind == "key"
@@ -119,6 +121,8 @@ class RequestModel:
             )
             whole = annotation | None if optional else annotation
             fields[column.name] = (whole, about)
+            if column.pattern is not None:
+                texts[column.name] = TypeAdapter(list[annotation])
             lists[column.name] = (list[whole] | None if optional else list[whole], None if optional else ...)
         config = ConfigDict(extra="forbid", strict=True, title="Row", hide_input_in_errors=True)
         self.row: type[BaseModel] = create_model("Row", __config__=config, **fields)
@@ -126,12 +130,17 @@ class RequestModel:
         inner = create_model("Columns", __config__=config, **lists)
         self._columns = TypeAdapter(create_model("Columnar", __config__=config, columns=(inner, ...)))
         self._many = TypeAdapter(Annotated[list[self.row], Field(min_length=1)])
+        self._intake = Intake(contract.columns, texts)
 
     def parse(self, body: bytes) -> Sequence[dict[str, Any]]:
         """The rows of a body, as plain dictionaries in contract order. Raises RequestRefused."""
-        if COLUMNAR.match(body):
+        columnar, many = COLUMNAR.match(body), body.lstrip()[:1] == b"["
+        if len(body) >= LONG and (columnar or many):
+            taken = self._intake.columns(body) if columnar else self._intake.rows(body)
+            if taken is not None:
+                return taken
+        if columnar:
             return self._parse_columns(body)
-        many = body.lstrip()[:1] == b"["
         try:
             rows = self._many.validate_json(body) if many else [self._one.validate_json(body)]
         except ValidationError as error:
@@ -152,7 +161,8 @@ class RequestModel:
         if wrong := [name for name, found in lengths.items() if found != length] or ([""] if not length else []):
             asked = f"{length} values, as many as other columns have" if length else "at least one row"
             raise RequestRefused([Refusal(0, name, "type", asked) for name in wrong])
-        return ColumnRows({name: values or [None] * length for name, values in given.items()}, length)
+        columns = {name: values or [None] * length for name, values in given.items()}
+        return ColumnRows(columns, length, sent_as_columns=True)
 
     def _column_refusal(self, error: Any) -> Refusal:
         """A place in columns, ``("columns", field, row)``, told as one in rows."""

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from ..spec import ModelContract, Task
 from .batch import from_rows
 from .request import RequestModel
-from .trees import joined
+from .trees import shortened
 
 PRODUCTS = {
     "sklearn.linear_model._base.LinearModel.predict",
@@ -39,7 +39,7 @@ class Answer:
 
 
 Score = Callable[[np.ndarray], np.ndarray]
-ESTIMATOR, TREES, PRODUCT = "the estimator's own method", "joined trees", "a product"
+ESTIMATOR, TREES, PRODUCT = "the estimator's own method", "trees joined, or as leaf masks", "a product"
 """Ways from a matrix to values, as `/version` names them."""
 
 
@@ -51,21 +51,22 @@ def _scorer(estimator: Any, task: Task) -> tuple[Score, Score, str]:
     """
     if task == "classification":
         yes = list(estimator.classes_).index(1)
-        return _joined(estimator, lambda matrix: estimator.predict_proba(matrix)[:, yes])
+        return _shortened(estimator, lambda matrix: estimator.predict_proba(matrix)[:, yes])
     predict = type(estimator).predict
     if f"{predict.__module__}.{predict.__qualname__}" in PRODUCTS and np.ndim(estimator.coef_) == 1:
         weights, intercept = estimator.coef_, estimator.intercept_
         return estimator.predict, lambda matrix: matrix @ weights + intercept, PRODUCT
-    return _joined(estimator, estimator.predict)
+    return _shortened(estimator, estimator.predict)
 
 
-def _joined(estimator: Any, own: Score) -> tuple[Score, Score, str]:
-    short = joined(estimator, own)
+def _shortened(estimator: Any, own: Score) -> tuple[Score, Score, str]:
+    short = shortened(estimator, own)
     return own, short, ESTIMATOR if short is own else TREES
 
 
 class ModelVersion:
-    """What answers requests. The API, batch scoring and the proof all call :meth:`answer` or :meth:`score`."""
+    """What answers requests. The API and a proof's replay call :meth:`answer`; what scores in bulk and is nowhere held
+    against the estimator, as training and the daily run, calls :meth:`plain_score`."""
 
     def __init__(self, contract: ModelContract, pipeline: Pipeline, facts: Mapping[str, Any]) -> None:
         self.contract = contract
@@ -115,9 +116,10 @@ class ModelVersion:
             return np.full(len(rows), float(self.facts["target_mean"]))
         return np.array([row[column] for row in rows], dtype=np.float64)
 
-    def present(self, value: float) -> dict[str, Any]:
-        """One prediction as the API says it."""
+    def present(self, values: Sequence[float]) -> list[dict[str, Any]]:
+        """Predictions as the API says them, one a row."""
         target = self.contract.target
+        name, threshold = target.name, target.threshold
         if target.task == "regression":
-            return {target.name: value}
-        return {target.name: value >= target.threshold, f"{target.name}_probability": value}
+            return [{name: value} for value in values]
+        return [{name: value >= threshold, f"{name}_probability": value} for value in values]

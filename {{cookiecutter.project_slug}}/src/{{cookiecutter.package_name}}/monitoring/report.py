@@ -15,6 +15,7 @@ from ..storage import Storage
 FOLDER = "monitor/reports"
 Outcome = Literal["ok", "ticket", "page", "not applicable", "learning"]
 """``not applicable``: cannot be judged on this day (a holiday, a column without values); ``said`` tells why."""
+URGENT: tuple[Outcome, ...] = ("page", "ticket")
 State = Literal["learning", "uncalibrated", "over budget", "armed"]
 """``uncalibrated``: enough history, and nobody has called `ml calibrate`. ``over budget``: calibrated, and the replay
 would have paged more often than allowed. In every state but ``armed`` drift makes tickets, not pages."""
@@ -80,9 +81,27 @@ class Report(_Written):
     """The last day that the calibration in force had seen."""
     model_version: str | None = None
     holiday: str | None = None
+    normal: dict[str, float] | None = None
+    """``expected``, ``low`` and ``high`` rows of this weekday, from so many ``days``; None while that is learned."""
     findings: list[Finding]
     shapes: list[Shape] = []
     """Of the columns that moved most, the one that moved most first."""
+
+    @property
+    def watched(self) -> int:
+        """Monitors that could be judged."""
+        return sum(found.outcome in ("ok", "ticket", "page") for found in self.findings)
+
+    def having(self, outcome: Outcome) -> list[Finding]:
+        return [found for found in self.findings if found.outcome == outcome]
+
+    def __str__(self) -> str:
+        """How it stands, in a few words."""
+        urgent = [f"{len(found)} {name}{'s' * (len(found) > 1)}" for name in URGENT if (found := self.having(name))]
+        words = [f"{self.watched} monitors, {' and '.join(urgent) or 'none out of its range'}"]
+        if self.state == "learning":
+            words.append(f"drift: learning, {self.days_to_go} days to go")
+        return "; ".join(words)
 
 
 def write(report: Report, storage: Storage) -> None:

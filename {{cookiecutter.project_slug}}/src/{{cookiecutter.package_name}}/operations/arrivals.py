@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
@@ -58,9 +58,13 @@ class Normal:
         return asdict(self)
 
 
-def normal(table: str, day: date, store: Store) -> Normal | None:
-    """The normal of ``day``'s weekday from the eight weeks before; None while it has fewer than four days there."""
-    found = {back: store.manifest(table, day - timedelta(days=back)) for back in range(1, 7 * WEEKS + 1)}
+def normal(table: str, day: date, store: Store, without: Container[date] = ()) -> Normal | None:
+    """The normal of ``day``'s weekday from the eight weeks before; None while it has fewer than four days there.
+
+    Days of ``without`` are nobody's normal.
+    """
+    backs = [back for back in range(1, 7 * WEEKS + 1) if day - timedelta(days=back) not in without]
+    found = {back: store.manifest(table, day - timedelta(days=back)) for back in backs}
     return of_counts({back: manifest.rows for back, manifest in found.items() if manifest is not None})
 
 

@@ -18,6 +18,18 @@ TITLES = {
     "LABEL001": "labels incomplete though due",
     "SCORE001": "no champion yet",
     "SCORE002": "the champion cannot score the day",
+    "DRIFT001": "a column's values have moved",
+    "DRIFT002": "a column's values are spread otherwise",
+    "DRIFT003": "more or fewer nulls than expected",
+    "DRIFT004": "the mix of categories or hours has changed",
+    "DRIFT005": "a flag is set more or less often",
+    "DRIFT006": "the predictions have moved",
+    "DRIFT007": "far from the reference by now",
+    "PERF001": "predictions are further off than expected",
+    "PERF002": "predictions of a slice are further off",
+    "MON001": "a column cannot be judged",
+    "MON002": "drift pages nobody",
+    "MON003": "the monitor broke off",
     "TRAIN001": "retraining did not come to an end",
     "TRAIN002": "the gate did not pass the challenger",
     "TRAIN003": "a challenger waits for a person",
@@ -28,12 +40,19 @@ TITLES = {
     "ALERT001": "somebody was not told",
 }
 NEXT = dict.fromkeys(TITLES, "ml run --date {day}") | {
+    code: "ml monitor --date {day}" for code in TITLES if code.startswith(("DRIFT", "MON"))
+}
+NEXT |= {
     "DATA002": "ml ingest --date {day}",
     "LABEL001": "ml status --date {day} --days 14",
     "SCORE001": "ml ingest --config {config} --date {day}",
     "SCORE002": "ml verify {version}",
     "RUN004": "ml status --date {day}",
     "ALERT001": "ml alerts test",
+    "DRIFT007": "ml calibrate",
+    "MON002": "ml calibrate",
+    "PERF001": "ml versions",
+    "PERF002": "ml versions",
     "TRAIN001": "ml train --config {config}",
     "TRAIN002": "ml gate {challenger}",
     "TRAIN003": "ml card {challenger}",

@@ -17,6 +17,7 @@ from ..data.ingest import Examined
 from ..data.store import PREDICTIONS, Store
 from ..errors import Exit, ProjectError
 from ..model.version import ModelVersion
+from ..monitoring import report as reports
 from ..paths import Paths
 from ..spec import Table
 from ..storage import Held
@@ -26,8 +27,11 @@ from .day import alive
 from .ledger import PIPELINE, Attempt, Ledger, Partition, Said
 from .realised import realised
 from .score import champion, opened, score
+from .watch import watch
 
 Report = Callable[[str], None]
+OF_INGEST = ("DATA", "FRESH001", "FRESH002")
+"""What the step that takes a table in has said already."""
 
 
 def run(
@@ -126,7 +130,7 @@ def _everything(job: Job) -> Attempt:
     _forget(job)
     loaded = _score(job, there=there)
     _labels(job, loaded)
-    _monitor(job, there=there)
+    _monitor(job, loaded=loaded, there=there)
     with job.run.step("retrain", code="TRAIN001", tier="ticket") as step:
         retraining.retrain(step, job)
     return job.run.end()
@@ -192,20 +196,27 @@ def _labels(job: Job, loaded: ModelVersion | None) -> None:
             step.outcome = "no"
 
 
-def _monitor(job: Job, *, there: bool) -> None:
-    """Row counts against the weekday's normal."""
+def _monitor(job: Job, *, loaded: ModelVersion | None, there: bool) -> None:
+    """The day beside the days before it; what of it is urgent is a check of the step."""
     with job.run.step("monitor") as step:
-        manifest = job.store.manifest(CONTRACT.rows.name, job.day)
-        if not there or manifest is None:
+        if not there or job.store.manifest(CONTRACT.rows.name, job.day) is None:
             step.outcome, step.said = "not due", "nothing arrived that could be looked at"
             return
-        usual = arrivals.normal(CONTRACT.rows.name, job.day, job.store)
-        step.facts = {"rows": manifest.rows} | ({"normal": usual.as_facts()} if usual else {})
-        if usual is None:
-            step.said = f"{manifest.rows:,} rows; no normal before {arrivals.FEWEST} {job.day:%A}s are there"
-            return
-        step.said = f"{manifest.rows:,} rows, a {job.day:%A}'s normal is {usual.expected:,.0f}"
-        if manifest.rows < usual.low:
-            step.said += f", expected at least {usual.low:,.0f}"
-            step.checks.append(Said(code="FRESH003", tier="page", said=step.said))
+        version = job.run.attempt.model_version
+        storage = job.run.storage
+        said = watch(job.day, job.operations, job.store, storage, loaded=loaded, version=version, at=job.at)
+        reports.write(said, storage)
+        rows = next(found for found in said.findings if found.code == "FRESH003")
+        step.facts = {"rows": rows.observed, "state": said.state, "watched": said.watched}
+        if said.days_to_go:
+            step.facts["days_to_go"] = said.days_to_go
+        if said.normal:
+            step.facts["normal"] = said.normal
+        step.said = "; ".join([rows.said, *([said.holiday] if said.holiday else []), str(said)])
+        step.checks = [
+            Said(code=found.code, tier=found.outcome, said=found.said, about=found.monitor, z=found.z)
+            for found in said.findings
+            if found.outcome in ("page", "ticket") and not found.code.startswith(OF_INGEST)
+        ]
+        if any(check.tier == "page" for check in step.checks):
             step.outcome = "no"

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import ProjectError, plain
 from ..paths import Paths
-from . import ready_model, ready_service
+from . import ready_model, ready_service, watched
 from .subject import NO, NOT_APPLICABLE, YES, Seen, Subject
 
 
@@ -82,15 +82,15 @@ CHECKS = [
     ),
     Check(
         "drift and errors are watched",
-        "the monitor of the last 7 days noted checks of values and of realised errors",
+        "the monitor was armed on each of the last 7 days, says the ledger",
         ready_service.drift,
-        "",
+        "ml calibrate",
     ),
     Check(
         "latency is watched",
-        "the monitor of the last 7 days noted checks of the server, where one follows the champion here",
-        ready_service.latency,
-        "",
+        "the Prometheus at ML_PROMETHEUS_URL evaluates a rule about it on servers, where one follows the champion here",
+        watched.latency,
+        "start a Prometheus with deploy/prometheus, and name it in ML_PROMETHEUS_URL",
     ),
     Check(
         "incidents are answered",

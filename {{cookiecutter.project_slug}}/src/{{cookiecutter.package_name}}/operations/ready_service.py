@@ -14,11 +14,8 @@ from .arrivals import deadline, over
 from .codes import TITLES
 from .day import INGEST, Day, read
 from .ledger import REHEARSALS, Ledger, Step
-from .report import DRIFT
-from .subject import NO, NOT_APPLICABLE, NOT_YET, WEEK, YES, Seen, Subject
+from .subject import NO, NOT_YET, WEEK, YES, Seen, Subject
 
-LATENCY = ("LAT",)
-"""How the codes of the monitor's checks begin that watch a server."""
 OF_THE_TEMPLATE = re.compile(r"^@example-org/|@example\.(com|net|org)$|^@?$")
 """The answers that the template suggests, and addresses that nobody can have (RFC 2606)."""
 OWNERS = ("CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS")
@@ -58,26 +55,16 @@ def data_quality(subject: Subject) -> Seen:
     return _each(subject, [day for day in subject.week if checked(day)], "were held against the contract")
 
 
-def _noted(subject: Subject, codes: tuple[str, ...]) -> Seen:
+def drift(subject: Subject) -> Seen:
     def watched(day: Day) -> bool:
-        step = day.step("monitor")
-        return step is not None and any(check.code.startswith(codes) for check in step.checks)
+        step = day.step("monitor", lambda step: step.facts.get("state"))
+        return step is not None and step.facts["state"] == "armed"
 
     good = [day for day in subject.week if watched(day)]
-    if not good:
-        return NOT_YET, "no such check in the ledger: the monitor looks at row counts so far"
-    return _each(subject, good, "were watched")
-
-
-def drift(subject: Subject) -> Seen:
-    return _noted(subject, DRIFT)
-
-
-def latency(subject: Subject) -> Seen:
-    served = subject.paths.serving / subject.operations.model / "champion.json"
-    if not served.is_file():
-        return NOT_APPLICABLE, "no server has followed the champion in this folder"
-    return _noted(subject, LATENCY)
+    last = subject.week[-1].step("monitor", lambda step: step.facts.get("state"))
+    if not good and last is not None:
+        return NOT_YET, f"the monitor is {last.facts['state']}"
+    return _each(subject, good, "were watched by an armed monitor")
 
 
 def incidents(subject: Subject) -> Seen:

@@ -12,6 +12,11 @@ from .status import Status
 DRIFT = ("DRIFT", "PERF")
 """How the codes of the monitor's checks begin that watch values and errors."""
 
+STATES = {
+    "learning": "learning, {days_to_go} days to go; until then the contract's bounds only",
+    "uncalibrated": "not calibrated: tickets only",
+    "over budget": "over budget: tickets only",
+}
 NEWEST = 3
 """Attempts that are listed; the ledger has them all."""
 MISSING = {"no": "missing", "late": "not there yet", "refused": "refused", "running": "on its way"}
@@ -113,7 +118,12 @@ def model(day: Day) -> str:
 def _drift(day: Day) -> str:
     step = day.step("monitor")
     found = [check for check in (step.checks if step else []) if check.code.startswith(DRIFT)]
-    return "; ".join(f"{check.code} {check.said}" for check in found) or "not watched yet"
+    facts = step.facts if step else {}
+    if "state" not in facts:
+        return "not watched"
+    how = STATES.get(facts["state"], "").format(**facts)
+    said = "; ".join(f"{check.code} {check.said}" for check in found) or f"none in {facts['watched']} monitors"
+    return f"{said}{f' ({how})' if how else ''}" if facts["state"] != "learning" else how
 
 
 def _step(day: Day, name: str) -> str:

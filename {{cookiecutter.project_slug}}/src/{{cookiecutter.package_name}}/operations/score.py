@@ -98,7 +98,7 @@ def _batches(path: Path, loaded: ModelVersion, keys: list[str]) -> Iterator[pl.D
 
 
 def _scored(frame: pl.DataFrame, keys: list[str], loaded: ModelVersion, version: VersionId) -> pl.DataFrame:
-    values = loaded.score(loaded.matrix(from_frame(loaded.contract.features, frame)))
+    values = loaded.plain_score(loaded.matrix(from_frame(loaded.contract.features, frame)))
     if bad := int((~np.isfinite(values)).sum()):
         raise ProjectError(
             f"{bad} of {len(values)} predictions of {version} are no numbers; none of the day was kept",

@@ -20,6 +20,7 @@ from .batcher import Batcher
 from .front import Front
 from .journal import Journal
 from .keys import Keys
+from .monitored import Monitored
 from .openapi import describe
 from .page import POLICY, base_of, locked, page
 from .predict import Predictor
@@ -47,6 +48,8 @@ def create_app(
     keys = keys or Keys.of(paths)
     metrics = shelf.metrics
     journal = Journal(paths, operations)
+    monitored = Monitored(paths, operations)
+    metrics.registry.register(monitored)
     traces = Traces.wanted(f"{operations.project}-{operations.model}")
     batcher = Batcher(config.batch_wait_ms / 1000, metrics.batch, traces)
     predictor = Predictor(shelf, operations.model, config, batcher, metrics, journal)
@@ -58,12 +61,14 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         journal.start()
+        monitored.start()
         tasks = [asyncio.create_task(predictor.shadows())]
         tasks += [asyncio.create_task(_follow(shelf, config.follow_seconds))] if follow else []
         yield
         for task in tasks:
             task.cancel()
         batcher.close()
+        monitored.close()
         await asyncio.to_thread(journal.close, DRAIN)
         if traces is not None:
             await asyncio.to_thread(traces.close, LAST_SPANS)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..clock import stopwatch
+from ..model.columnar import ColumnRows
 from ..model.version import ModelVersion
 from .traces import CURRENT, Traces
 
@@ -170,7 +171,9 @@ class Batcher:
 
 def _predict(version: ModelVersion, requests: list[Rows]) -> list[np.ndarray | Exception]:
     """Predictions of each request, all rows as one batch; where that fails, each on its own, so that one request
-    that a model stumbles over takes no other with it."""
+    that a model stumbles over takes no other with it. Columns are many rows already, and are left as they are."""
+    if len(requests) > 1 and any(isinstance(rows, ColumnRows) for rows in requests):
+        return [outcome for rows in requests for outcome in _predict(version, [rows])]
     try:
         together = requests[0] if len(requests) == 1 else [row for rows in requests for row in rows]
         values = version.answer_rows(together).values

@@ -46,7 +46,7 @@ class Entry:
 
     ``at`` is UTC; ``role`` one of champion, canary, shadow, version; ``degraded`` what stood in for the champion, or
     None. ``rows`` are as received, after parsing; ``values`` are the predictions, one a row: a value, or the
-    probability of yes. ``seconds`` run from the request's first byte to the answer.
+    probability of yes. ``seconds`` run from the request's first byte to the answer; a shadow's while it computed.
     """
 
     request_id: str

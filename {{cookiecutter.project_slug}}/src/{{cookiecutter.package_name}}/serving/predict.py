@@ -55,9 +55,9 @@ class Answer:
 
     def _predictions(self) -> Any:
         values = self.values.tolist()
-        if not isinstance(self.rows, ColumnRows):
-            return [self.version.present(value) for value in values]
         target = self.version.contract.target
+        if not (isinstance(self.rows, ColumnRows) and self.rows.sent_as_columns):
+            return self.version.present(values)
         if target.task == "regression":
             return {target.name: values}
         return {target.name: [value >= target.threshold for value in values], f"{target.name}_probability": values}
@@ -95,10 +95,11 @@ class Predictor:
         """Let the shadow answer what was answered already, one after another, for as long as the server lives."""
         while True:
             request, shadow, body = await self._shadowed.get()
+            begun = stopwatch()
             try:
                 rows = shadow.request.parse(body)
                 values = await self._batcher.predict(shadow, rows, hurry=False)
-                self._note(request, Answer(shadow, "shadow", rows, values))
+                self._note(request, Answer(shadow, "shadow", rows, values), begun)
             except Exception as error:
                 self._metrics.failed.labels(shadow.name).inc()
                 log.warning("the shadow failed", extra={"request_id": request.id, "reason": type(error).__name__})
@@ -190,8 +191,9 @@ class Predictor:
         self._metrics.degraded.labels("baseline").inc()
         return Answer(champion, "champion", rows, values, "baseline")
 
-    def _note(self, request: Request, answer: Answer) -> None:
-        seconds = stopwatch() - request.begun
+    def _note(self, request: Request, answer: Answer, begun: float | None = None) -> None:
+        """``begun``: by the stopwatch; the request's first byte, unless that was long before anybody turned to it."""
+        seconds = stopwatch() - (request.begun if begun is None else begun)
         if answer.role != "shadow":
             note(version=answer.version.name, rows=len(answer.rows), role=answer.role, degraded=answer.degraded)
         self._journal.add(

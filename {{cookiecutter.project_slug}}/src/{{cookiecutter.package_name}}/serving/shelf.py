@@ -85,9 +85,11 @@ class Shelf:
             self._tell()
 
     def _beside(self, role: str, now: ModelVersion | None, wanted: VersionId | None) -> ModelVersion | None:
-        """The version that ``role`` wants, loaded; None where it wants none, or one that cannot serve."""
+        """The version that ``role`` wants, loaded; None where it wants none, one that cannot serve, or the champion."""
         if wanted is None or str(wanted) in self.refused:
             return None
+        if self.champion is not None and self.champion.name == str(wanted):
+            return None  # somebody moved the alias by hand: it answers already
         if now is not None and now.name == str(wanted):
             return now
         try:

@@ -70,11 +70,12 @@ def proven(version: VersionId, paths: Paths) -> tuple[str, str | None]:
 
 
 def _surroundings(version: VersionId, paths: Paths) -> dict[str, str]:
-    """What a verdict holds for: these bytes, this machine, these libraries."""
+    """What a verdict holds for: these bytes, this machine, these libraries, and our code that computes."""
     libraries = {name: library_version(name) for name in ("numpy", "scipy", "scikit-learn", "pydantic")}
     facts = files.sha256(paths.serving / version.folder / artefact.FACTS)
     return libraries | {
         "facts": facts,
+        "code": " ".join(files.sha256(path)[:12] for path in sorted(Path(artefact.__file__).parent.glob("*.py"))),
         "python": sys.version,
         "machine": platform.node(),
         "platform": platform.platform(),

@@ -138,7 +138,7 @@ def fit(
     version = ModelVersion(spec, pipeline, provenance.facts(paths))
     batch = from_frame(spec.features, evaluation)
     matrix = version.matrix(batch)
-    predicted, actual = version.score(matrix), truth_of(evaluation, target.value, config)
+    predicted, actual = version.plain_score(matrix), truth_of(evaluation, target.value, config)
     mean = float(truth.mean())
     groups = {name: evaluation[name].to_numpy() for name in config.slices}
     metrics = evaluate.against_baseline(

@@ -39,7 +39,7 @@ def compose(version: ModelVersion, evaluation: pl.DataFrame, truth_sd: float, ro
         feature_names=[str(name) for name in version.pipeline[:-1].get_feature_names_out()],
         requests=[_as_json(row) for row in frame.to_dicts()],
         features=matrix,
-        predictions=version.score(matrix),
+        predictions=version.plain_score(matrix),
         refusals=_refusals(columns, _as_json(real.row(0, named=True))),
     )
 

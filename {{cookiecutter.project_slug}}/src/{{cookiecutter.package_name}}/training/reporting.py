@@ -65,7 +65,7 @@ def judge(folder: Path, frozen: Path, paths: Paths) -> Judged:
     _refuse_others(facts, given, folder, frozen)
     version = artefact.load(folder / artefact.FOLDER, facts)
     rows = given.split("evaluation")
-    predicted = version.score(version.matrix(from_frame(version.contract.features, rows)))
+    predicted = version.plain_score(version.matrix(from_frame(version.contract.features, rows)))
     truth = truth_of(rows, CONTRACT.targets[config.target].value, config)
     baseline = naive(rows, config, facts["target_mean"])
     groups = {name: rows[name].to_numpy() for name in config.slices}

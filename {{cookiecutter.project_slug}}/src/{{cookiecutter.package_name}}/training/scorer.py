@@ -134,7 +134,7 @@ class _Held:
         from .leakage import determining
 
         matrix = self.version.matrix(self.batch)
-        np.save(output, self.version.score(matrix))
+        np.save(output, self.version.plain_score(matrix))
         truth = self.frame[TRUTH].to_numpy()
         return {"leaks": determining(matrix, self.names, truth, self.version.contract.target.task)}
 
