@@ -76,9 +76,11 @@ def broken(measured: dict[str, Any]) -> list[str]:
         if one["rows"] != ROWS or one["world"] not in list(PAGES)[:2]:
             continue
         for injection in injections(measured):
-            days, most = statistics.median(seen(one, OURS, injection)), DAYS.get(injection, 1)
-            if days > most:
-                said.append(f"days until {injection} is seen, {one['world']}: {days:g} of {most}")
+            days, most = seen(one, OURS, injection), DAYS.get(injection, 1)
+            chance = 1.5 / math.sqrt(len(days)) if measured["years"] < YEARS else 0.0
+            if sum(day <= most for day in days) / len(days) + chance < 0.5:
+                median = statistics.median(days)
+                said.append(f"days until {injection} is seen, {one['world']}: {median:g} of {most}")
     for package, told in measured.get("checked", {}).items():
         if told["apart"] > APART[package] or told["verdicts apart"] > APART[package]:
             said.append(f"our form of {package}: {told['apart']:.1e} apart")
