@@ -16,6 +16,7 @@ from telling import DAY, MORNING, refused, state, tell
 from {{cookiecutter.package_name}} import clock
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.operations import alert_sending, daily
+from {{cookiecutter.package_name}}.operations.alert_channel import redacted
 
 from conftest import Project
 
@@ -159,6 +160,21 @@ def test_a_channel_that_fails_is_told_turns_the_status_red_and_is_tried_again(
     assert project.ml("status", "--date", str(DAY - timedelta(days=1))).code == 0
     tell(project)
     assert len(channel.posted) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "secrets"),
+    [
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXr/#ml", ["T1JJ3T3L2", "A1BRTD4JD", "TIiajkdnlazkcOXr"]),
+        ("mailtos://ada:pass%2Fw%40rd@smtp.example.com?to=eta@acme.io", ["pass%2Fw%40rd", "pass/w@rd"]),
+        ("jsons://example.com/hooks/s3cret-t0ken?+X-Key=h1dden", ["s3cret-t0ken", "h1dden"]),
+    ],
+)
+def test_what_a_channel_says_is_kept_without_its_secrets(address: str, secrets: list[str]) -> None:
+    said = redacted(f"{address} said no: {' '.join(secrets)}", address)
+    assert said.startswith("*** said no: ")
+    assert not [secret for secret in secrets if secret in said]
+    assert redacted("no answer from smtp.example.com", "mailto://smtp.example.com") == "no answer from smtp.example.com"
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from telling import DAY, MORNING, drifted, partial, refused, state, tell
 
 from {{cookiecutter.package_name}} import clock
 from {{cookiecutter.package_name}}.config import AlertsConfig, load_operations
+from {{cookiecutter.package_name}}.monitoring.calibration import false_pages
 from {{cookiecutter.package_name}}.monitoring.report import Finding, Report
 from {{cookiecutter.package_name}}.monitoring.report import write as write_report
 from {{cookiecutter.package_name}}.operations import alert_sending, alerts
@@ -145,6 +146,16 @@ def test_what_was_mended_and_breaks_again_pages_again(project: Project, sent: Se
     assert len(sent) == 2
 
 
+def test_what_was_mended_mutes_no_other_day(project: Project, sent: Sent) -> None:
+    refused(project)
+    tell(project)
+    fine(project, DAY)
+    refused(project, DAY + timedelta(days=1))
+    tell(project, DAY + timedelta(days=1))
+    assert len(sent) == 2
+    assert "since 2026-06-03" in sent[1]["message"]
+
+
 def test_an_attempt_that_did_not_look_mends_nothing(project: Project, sent: Sent) -> None:
     first = attempt(DAY, steps(DAY)[:1], "refused")
     first.steps[0].checks, first.steps[0].outcome = [said("DATA001", "page", "no")], "refused"
@@ -256,6 +267,24 @@ def test_wherever_telling_is_killed_the_page_arrives_and_seldom_twice(project: P
     assert set(seen) == {1, 2} and seen[0] == 1
 
 
+def test_a_number_that_was_sent_is_never_anothers(
+    project: Project, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after it sent; then the day is mended, and another one breaks."""
+
+    def killed_now(messages: Any, now: datetime) -> None:
+        raise Killed
+
+    refused(project)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(alert_sending, "send", killed_now)
+        tell(project)
+    fine(project, DAY)
+    refused(project, DAY + timedelta(days=1))
+    tell(project, DAY + timedelta(days=1))
+    assert [(alert.id, alert.day) for alert in state(project).alerts] == [(1, DAY), (3, DAY + timedelta(days=1))]
+
+
 @pytest.mark.parametrize("content", [b"{", b'{"alerts": 3}', b'{"unknown": []}'])
 def test_a_torn_state_is_told_kept_and_silences_nobody(content: bytes, project: Project, sent: Sent) -> None:
     refused(project)
@@ -328,6 +357,25 @@ def test_what_was_not_answered_for_still_counts(project: Project) -> None:
     assert project.ml("status", "--date", str(DAY)).code == 0
 
 
+def test_tickets_beside_a_page_are_no_reason_to_be_called_in(project: Project) -> None:
+    partial(project, DAY, said("FRESH003", "page", "few"), said("DATA002", "ticket", "and a ticket"))
+    tell(project)
+    assert project.ml("status", "--date", str(DAY)).code == 1
+    assert project.ml("alerts", "ack", "1").code == 0
+    ran = project.ml("status", "--date", str(DAY))
+    assert ran.code == 0 and "ticket  DATA002" in ran.out
+
+
+def test_of_two_pages_of_a_run_that_ended_well_both_want_an_answer(project: Project) -> None:
+    done = steps(DAY)
+    done[4].checks = [drifted("a"), drifted("b")]
+    write(project, DAY, attempt(DAY, done))
+    tell(project)
+    for number, code in (("1", 1), ("2", 0)):
+        assert project.ml("alerts", "ack", number).code == 0
+        assert project.ml("status", "--date", str(DAY)).code == code
+
+
 @pytest.mark.parametrize("state_", ["refused", "killed", "not run", "late"])
 def test_any_state_can_be_answered_for(state_: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     fine(project, DAY - timedelta(days=1))
@@ -366,6 +414,10 @@ def test_a_false_page_is_labelled_for_the_monitor_until_somebody_says_otherwise(
     assert ran.code == 0
     assert "no monitor of drift said it, so there is no threshold to raise" in ran.out
     assert json.loads(labels.read_bytes()) == [{"monitor": "parcels.weight_g.mean", "day": "2026-06-02", "z": 6.1}]
+    ledger = Ledger(project.paths, load_operations(project.paths.operations))
+    assert [(page.monitor, page.day, page.z) for page in false_pages(ledger.storage)] == [
+        ("parcels.weight_g.mean", DAY, 6.1)
+    ]
     assert "false, " in project.ml("alerts").out
     assert project.ml("alerts", "ack", "1").code == 0
     assert json.loads(labels.read_bytes()) == []

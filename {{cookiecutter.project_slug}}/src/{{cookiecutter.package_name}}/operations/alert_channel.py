@@ -12,10 +12,13 @@ import logging
 import os
 import re
 import sys
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 SHORT = 4
 """Pieces of an address that are no longer than this are told: a port, a path of one letter."""
+
+WITH_HOST = ("json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos")
+"""Kinds of address that name a server. Those of a service begin with a token where its host would be."""
 
 
 class _Words(logging.Handler):
@@ -63,9 +66,11 @@ def send(variable: str, title: str, body: str) -> tuple[str, bool]:
 
 
 def redacted(text: str, address: str) -> str:
-    """``text`` without the pieces of an address that may be secrets: all but its host."""
-    host = (urlsplit(address).hostname or "").lower()
+    """``text`` without the pieces of an address that may be secrets: all but a host, where it begins with one."""
+    parts = urlsplit(address)
+    host = (parts.hostname or "").lower() if parts.scheme.lower() in WITH_HOST else ""
     pieces = {address, *re.split(r"[/:@?&=,#]+", address)}
+    pieces |= {unquote(piece) for piece in pieces}
     for piece in sorted(pieces, key=len, reverse=True):
         if len(piece) > SHORT and piece.lower() != host:
             text = text.replace(piece, "***")

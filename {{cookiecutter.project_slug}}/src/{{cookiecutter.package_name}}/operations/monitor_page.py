@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from ..monitoring.report import Finding, Report, Shape
 from ..pages.markup import Markup, element, join

@@ -57,11 +57,17 @@ def _of(step: Step) -> list[Urgent]:
 def answered(state: str, last: Attempt | None, keys: Collection[Key]) -> bool:
     """Whether somebody has answered for everything that keeps a day in this state from being fine."""
     items = urgent(state, last)
-    pages = [item for item in items if item.tier == "page"]
-    if any(item.key not in keys for item in pages):
+    if any(item.tier == "page" and item.key not in keys for item in items):
         return False
     if last is None or state == "killed":
-        return bool(pages)
-    of_step = {step.name: [item.key in keys for item in items if item.step == step.name] for step in last.steps}
-    left = [step.outcome for step in last.steps if not (of_step[step.name] and all(of_step[step.name]))]
+        return bool(items)
+    left = [
+        step.outcome for step in last.steps if not _excused([item for item in items if item.step == step.name], keys)
+    ]
     return worst(left) == "ok"
+
+
+def _excused(items: list[Urgent], keys: Collection[Key]) -> bool:
+    """Whether a step's worst, its pages or else its tickets, are all answered for."""
+    worst_ones = [item for item in items if item.tier == items[0].tier]
+    return bool(worst_ones) and all(item.key in keys for item in worst_ones)
