@@ -74,7 +74,7 @@ def text(rows: list[dict[str, str]], columnar: bool) -> bytes:
     """Rows whose values are JSON already; NaN is no JSON, and some clients send it."""
     if columnar:
         columns = (f'"{name}": [{", ".join(row[name] for row in rows)}]' for name in rows[0])
-        return f'{{"columns": {{{", ".join(columns)}}}}}'.encode()
+        return ('{"columns": {' + ", ".join(columns) + "}}").encode()
     lines = ("{" + ", ".join(f'"{name}": {value}' for name, value in row.items()) + "}" for row in rows)
     return f"[{', '.join(lines)}]".encode()
 
