@@ -105,8 +105,6 @@ EMPTY = {
     "monitor": (["--date", "2026-05-31"], 1, ""),
     "calibrate": (["--date", "2026-05-31"], 1, "learning, 35 days to go"),
     "alerts": (["ack", "1"], 2, "there is no alert 1"),
-    "calibrate": (["--date", "2026-05-31"], 1, "learning, 35 days to go"),
-    "monitor": (["--date", "2026-05-31"], 1, ""),
     "keys": (["remove", "nobody"], 2, "no key for nobody"),
     "card": (["1"], 2, "hours has no version 1"),
     "serve": (["--version", "1"], 2, "there is no version hours/1"),
