@@ -318,24 +318,24 @@ def test_a_canary_that_a_hand_made_the_champion_answers_as_champion_and_nothing_
     shelf.follow()
     assert shelf.champion is not None and shelf.canary is not None and shelf.canary.name == "hours/2"
     body = json.dumps(shelf.champion.request.example())
+    name = registry.operations.registered("hours")
+    with TestClient(create_app(shelf, two.paths, operations, follow=False)) as client:
 
-    def asked() -> set[str]:
-        with TestClient(create_app(shelf, two.paths, operations, follow=False)) as client:
+        def asked() -> set[str]:
             assert "hours" in client.get("/").text and client.get("/metrics").status_code == 200
             answers = [client.post("/predict", content=body, headers={"x-routing-key": str(n)}) for n in range(20)]
             assert {answer.status_code for answer in answers} == {200}
             return {answer.json()["model_version"] for answer in answers}
 
-    name = registry.operations.registered("hours")
-    assert asked() == {"hours/1", "hours/2"}
-    registry.client.set_registered_model_alias(name, "champion", "2")
-    shelf.follow()
-    assert shelf.champion.name == "hours/2" and shelf.canary is None and asked() == {"hours/2"}
-    status = two.ml("canary", "status")
-    assert status.code in (0, 1, 4) and "Traceback" not in status.err
-    registry.client.set_registered_model_alias(name, "champion", "1")
-    shelf.follow()
-    assert asked() == {"hours/1", "hours/2"}, "and it is the canary again"
+        assert asked() == {"hours/1", "hours/2"}
+        registry.client.set_registered_model_alias(name, "champion", "2")
+        shelf.follow()
+        assert shelf.champion.name == "hours/2" and shelf.canary is None and asked() == {"hours/2"}
+        status = two.ml("canary", "status")
+        assert status.code in (0, 1, 4) and "Traceback" not in status.err
+        registry.client.set_registered_model_alias(name, "champion", "1")
+        shelf.follow()
+        assert asked() == {"hours/1", "hours/2"}, "and it is the canary again"
 
 
 def test_the_switch_stops_and_starts_and_says_why(two: Project) -> None:

@@ -102,6 +102,8 @@ EMPTY = {
     "requests": ([], 0, ""),
     "status": (["--date", "2026-05-31"], 1, ""),
     "reproduce": (["1"], 2, "hours has no version 1"),
+    "monitor": (["--date", "2026-05-31"], 1, ""),
+    "calibrate": (["--date", "2026-05-31"], 1, "learning, 35 days to go"),
     "alerts": (["ack", "1"], 2, "there is no alert 1"),
     "calibrate": (["--date", "2026-05-31"], 1, "learning, 35 days to go"),
     "monitor": (["--date", "2026-05-31"], 1, ""),

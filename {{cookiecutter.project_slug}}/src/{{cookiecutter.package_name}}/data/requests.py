@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import chain
 from pathlib import Path
@@ -43,6 +43,8 @@ OWN: dict[str, Any] = {
 """The log's own columns. A column of the contract with such a name gets an underscore at its end."""
 ABOUT = {name: kind for name, kind in OWN.items() if name not in ("row", "prediction")}
 """Those that all rows of a request share."""
+ALL = ABOUT | {name: OWN[name] for name in ("row", "prediction")}
+Key = tuple[VersionId, date]
 TYPES: dict[Kind, pl.DataType] = {
     "number": pl.Float64(),
     "integer": pl.Int64(),
@@ -95,25 +97,20 @@ def save_spool(spool: Path, storage: Storage, paths: Paths, redacted: list[str])
 
     Values of the columns ``redacted`` are left out even where the spool has them: it may be older than the wish.
     """
-    frames: dict[tuple[VersionId, date], list[pl.DataFrame]] = defaultdict(list)
-    lines_of: dict[tuple[VersionId, date], list[_Line]] = defaultdict(list)
-    rows: dict[tuple[VersionId, date], int] = defaultdict(int)
+    frames: dict[Key, list[pl.DataFrame]] = defaultdict(list)
+    kept: dict[Key, _Chunk] = defaultdict(_Chunk)
     total = broken = 0
     with spool.open("rb") as lines:
         for line in lines:
             try:
-                key, found = _read(line, redacted)
+                total += _read(line, redacted, kept)
             except (ValueError, TypeError, KeyError, AttributeError, ProjectError):
                 broken += 1
                 continue
-            total += found.rows
-            rows[key] += found.rows
-            lines_of[key].append(found)
-            if rows[key] >= CHUNK:
-                frames[key].append(_frame(lines_of.pop(key), key[0], paths))
-                rows[key] = 0
-    for key, found in lines_of.items():
-        frames[key].append(_frame(found, key[0], paths))
+            for key in [key for key, chunk in kept.items() if chunk.length >= CHUNK]:
+                frames[key] += kept.pop(key).frames(_types(key[0], paths))
+    for key, chunk in kept.items():
+        frames[key] += chunk.frames(_types(key[0], paths))
     for (version, day), parts in frames.items():
         folder = f"{REQUESTS}/{version.model}/{day}"
         storage.sweep(folder)
@@ -123,50 +120,62 @@ def save_spool(spool: Path, storage: Storage, paths: Paths, redacted: list[str])
     return total, broken
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A request: what ``ABOUT`` says of it, its predictions, and its columns as received."""
-
-    about: tuple[Any, ...]
-    predictions: list[Any]
-    columns: dict[str, list[Any]]
-
-    @property
-    def rows(self) -> int:
-        return len(self.predictions)
-
-
-def _read(line: bytes, redacted: list[str]) -> tuple[tuple[VersionId, date], _Line]:
-    """Version and day of a request, and the request."""
+def _read(line: bytes, redacted: list[str], kept: dict[Key, _Chunk]) -> int:
+    """Put the rows of a request where those of its version and day are. Returns how many they are."""
     said = from_json(line, cache_strings="keys")
     at = datetime.fromisoformat(said["at"]).astimezone(UTC)
-    about = tuple(at if name == "at" else said[name] for name in ABOUT)
+    about = (said["request_id"], at, said["model_version"], said["role"], said["degraded"], said["latency_ms"])
     sent, predictions = said["rows"], said["predictions"]
-    if not isinstance(sent, dict):  # as rows
-        names = dict.fromkeys(name for row in sent for name in row)
-        sent = {name: [row.get(name) for row in sent] for name in names}
-    columns = {name: values for name, values in sent.items() if name not in redacted}
-    if not isinstance(predictions, list) or any(len(values) != len(predictions) for values in sent.values()):
-        raise ValueError("as many predictions as rows")
-    return (parse(said["model_version"], ""), at.date()), _Line(about, predictions, columns)
+    key = (parse(said["model_version"], ""), at.date())
+    if isinstance(sent, dict):
+        columns = {name: values for name, values in sent.items() if name not in redacted}
+        if any(len(values) != len(predictions) for values in sent.values()):
+            raise ValueError("a prediction a row")
+        kept[key].requests.append((about, predictions, columns))
+    else:
+        rows = []
+        for number, (row, prediction) in enumerate(zip(sent, predictions, strict=True)):
+            for name in redacted:
+                row.pop(name, None)
+            rows.append((*about, number, prediction, row))
+        kept[key].rows += rows
+    kept[key].length += len(predictions)
+    return len(predictions)
 
 
-def _frame(lines: list[_Line], version: VersionId, paths: Paths) -> pl.DataFrame:
-    """Rows as they are kept; a value that a column's type cannot hold is null."""
-    counts = [line.rows for line in lines]
-    once = pl.DataFrame([line.about for line in lines], schema=ABOUT, orient="row", strict=False)
-    frame = once[np.repeat(np.arange(len(lines)), counts)].with_columns(
-        pl.Series("row", np.concatenate([np.arange(count, dtype=np.uint32) for count in counts])),
-        pl.Series("prediction", _joined(line.predictions for line in lines), pl.Float64, strict=False),
-    )
-    frame = frame.select(list(OWN))
-    types = _types(version, paths)
-    names = types or dict.fromkeys(name for line in lines for name in line.columns)
+@dataclass
+class _Chunk:
+    """Requests as they stand in a spool: row by row, most of them of one, and those of many rows by columns."""
 
-    def values(name: str) -> list[Any]:
-        return _joined(line.columns.get(name) or [None] * line.rows for line in lines)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    requests: list[tuple[tuple[Any, ...], list[Any], dict[str, list[Any]]]] = field(default_factory=list)
+    length: int = 0
 
-    return frame.with_columns([_column(name, types.get(name), values(name)) for name in names])
+    def frames(self, types: dict[str, pl.DataType]) -> list[pl.DataFrame]:
+        """What is here as it is kept; a value that a column's type cannot hold is null."""
+        return ([self._of_rows(types)] if self.rows else []) + ([self._of_columns(types)] if self.requests else [])
+
+    def _of_rows(self, types: dict[str, pl.DataType]) -> pl.DataFrame:
+        *own, received = zip(*self.rows, strict=True)
+        frame = pl.DataFrame(dict(zip(ALL, own, strict=True)), schema=ALL, strict=False)
+        names = types or dict.fromkeys(name for row in received for name in row)
+        columns = [_column(name, types.get(name), [row.get(name) for row in received]) for name in names]
+        return frame.select(list(OWN)).with_columns(columns)
+
+    def _of_columns(self, types: dict[str, pl.DataType]) -> pl.DataFrame:
+        counts = [len(predictions) for _, predictions, _ in self.requests]
+        predicted = _joined(predictions for _, predictions, _ in self.requests)
+        once = pl.DataFrame([about for about, _, _ in self.requests], schema=ABOUT, orient="row", strict=False)
+        frame = once[np.repeat(np.arange(len(counts)), counts)].with_columns(
+            pl.Series("row", np.concatenate([np.arange(count, dtype=np.uint32) for count in counts])),
+            pl.Series("prediction", predicted, pl.Float64, strict=False),
+        )
+        names = types or dict.fromkeys(name for _, _, columns in self.requests for name in columns)
+
+        def values(name: str) -> list[Any]:
+            return _joined(columns.get(name) or [None] * len(predictions) for _, predictions, columns in self.requests)
+
+        return frame.select(list(OWN)).with_columns([_column(name, types.get(name), values(name)) for name in names])
 
 
 def _joined(parts: Iterable[list[Any]]) -> list[Any]:
