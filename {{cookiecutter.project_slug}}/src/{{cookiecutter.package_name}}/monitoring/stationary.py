@@ -29,8 +29,8 @@ TAILS = (
 """A day's deviation is a move of the day plus sampling noise of a known size; the latter is normal, and the smaller the
 move's part, the less of its tail is seen where there are few days to see it in."""
 NORMALLY = 4
-"""Beforehand the normal is so many times as likely as each of the others, which are equally likely: with 9, pages of
-simulated years double, and with 1, a shift of the mix by 10 points is seen a day later."""
+"""Beforehand the normal is so many times as likely as each of the others, which are equally likely: with 9, simulated
+years page more often, and with 1, a shift of the mix by 10 points is often seen a day later."""
 
 
 @dataclass(frozen=True)
