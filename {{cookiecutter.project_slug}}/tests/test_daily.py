@@ -349,13 +349,13 @@ def test_a_prediction_that_is_no_number_keeps_the_whole_day_out(
 ) -> None:
     assert promoted.ml(*RUN).code == 0
     before = promoted.tree("data/predictions")
-    score = ModelVersion.score
+    score = ModelVersion.plain_score
 
     def breaks(self: ModelVersion, matrix: np.ndarray) -> np.ndarray:
         values = score(self, matrix)
         return np.where(np.arange(len(values)) == 1_000, np.nan, values)  # beyond the proof's rows
 
-    monkeypatch.setattr(ModelVersion, "score", breaks)
+    monkeypatch.setattr(ModelVersion, "plain_score", breaks)
     assert promoted.ml(*RUN).code == 1
     assert codes(record(promoted)["attempts"][1]) == {"SCORE002": "page"}
     assert promoted.tree("data/predictions") == before

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -94,17 +95,23 @@ class Registry:
         self.hanging_up(handler)
 
 
-@pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+@contextmanager
+def answering() -> Iterator[Registry]:
     made = Registry()
     thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", made.address)
     yield made
     made.over.set()
     made.server.shutdown()
     thread.join()
     made.server.server_close()
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    with answering() as made:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", made.address)
+        yield made
 
 
 @pytest.fixture

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import subprocess
 from datetime import UTC, date, datetime, time, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import dataframely as dy
 import pytest
 from records import attempt, broken, fine, steps, write
+from test_outside import answering
 from test_secrets import secrets
 
 from {{cookiecutter.package_name}} import contract
@@ -166,6 +169,50 @@ def test_drift_is_watched_when_the_monitor_says_so_and_latency_where_a_server_is
     served.parent.mkdir(parents=True)
     served.write_text("{}", encoding="utf-8")
     assert line(project, "latency").result == "not yet"
+
+
+RULE = {"name": "LatencyHigh", "query": "ml_request_seconds_count > 1", "health": "ok", "state": "inactive"}
+RULE["lastEvaluation"] = "2026-06-16T09:59:55.123456789Z"
+
+
+@pytest.mark.parametrize(
+    ("rule", "servers", "result", "words"),
+    [
+        (RULE, "2", "yes", "LatencyHigh at http://***@127.0.0.1:{port}, evaluated 2026-06-16 09:59 UTC on 2 servers"),
+        (RULE | {"state": "firing"}, "1", "yes", "on 1 server; it fires"),
+        (RULE, None, "no", "it reads no server"),
+        (RULE | {"query": "up == 0"}, "1", "no", "has no rule that asks for ml_request_seconds"),
+        (RULE | {"health": "unknown"}, "1", "not yet", "was not evaluated: unknown"),
+        (RULE | {"health": "err", "lastError": "many-to-many"}, "1", "not yet", "was not evaluated: many-to-many"),
+        (None, "1", "no", "answers, but not as Prometheus does"),
+    ],
+)
+def test_latency_is_watched_when_a_prometheus_says_that_it_evaluates_the_rule(
+    rule: dict[str, str] | None,
+    servers: str | None,
+    result: str,
+    words: str,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    served = project.paths.serving / "hours" / "champion.json"
+    served.parent.mkdir(parents=True)
+    served.write_text("{}", encoding="utf-8")
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        rules = {"groups": [{"rules": [rule]}] if rule else None}
+        counted = {"result": [{"value": [0, servers]}] if servers else []}
+        data = rules if handler.path.startswith("/api/v1/rules") else counted
+        body = json.dumps({"status": "success", "data": data}) if rule else "<html>a proxy</html>"
+        prometheus.saying(200, body.encode())(handler)
+
+    with answering() as prometheus:
+        prometheus.how = answer
+        port = prometheus.server.server_port
+        monkeypatch.setenv("ML_PROMETHEUS_URL", f"http://ada:lovelace@127.0.0.1:{port}/")
+        told = line(project, "latency")
+    assert told.result == result and words.format(port=port) in told.seen and "lovelace" not in told.seen
+    assert bool(told.next) == (result != "yes")
 
 
 def test_incidents_are_answered_when_each_code_has_a_heading_and_none_is_open(project: Project) -> None:

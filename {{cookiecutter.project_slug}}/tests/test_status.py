@@ -48,7 +48,7 @@ def test_a_day_that_went_fine_says_so_first(project: Project) -> None:
     assert line(ran.out, "rows") == "2,013, +1.7% against a Monday's normal of 1,980 (1,703 to 2,257)"
     assert "mae 7.21 (baseline 11.42, 37% better)" in line(ran.out, "labels")
     assert line(ran.out, "model") == "hours/3, 4 days old: trained on labels until 2026-05-28"
-    assert line(ran.out, "drift") == "not watched yet"
+    assert line(ran.out, "drift") == "not watched"
     assert line(ran.out, "alerts") == "none; nobody is told: alerts.page in operations.yaml is empty"
     assert line(ran.out, "promoted") == "nothing yet"
     assert line(ran.out, "attempts").startswith("1 ok in 21 s, 2026-06-02 06:00 UTC on ")
@@ -62,9 +62,17 @@ def test_what_is_normal_is_not_claimed_before_it_is_learned(project: Project) ->
 
 def test_drift_is_told_once_it_is_watched(project: Project) -> None:
     done = steps(DAY)
-    done[4].checks = [said("DRIFT001", "ok", "no column moved")]
+    for facts, words in (
+        ({"state": "learning", "days_to_go": 12}, "learning, 12 days to go; until then the contract's bounds only"),
+        ({"state": "armed"}, "none in 41 monitors"),
+        ({"state": "over budget"}, "none in 41 monitors (over budget: tickets only)"),
+    ):
+        done[4].facts |= {"watched": 41, **facts}
+        write(project, DAY, attempt(DAY, done))
+        assert line(project.ml("status").out, "drift") == words
+    done[4].checks = [said("DRIFT001", "ticket", "weight_g mean has moved")]
     write(project, DAY, attempt(DAY, done))
-    assert line(project.ml("status").out, "drift") == "DRIFT001 no column moved"
+    assert line(project.ml("status").out, "drift").startswith("DRIFT001 weight_g mean has moved")
 
 
 @pytest.mark.parametrize(

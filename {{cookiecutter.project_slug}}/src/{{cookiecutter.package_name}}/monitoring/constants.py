@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .rule import COOLDOWN, GAP, HISTORY, scores, twice
-from .stationary import Days, Tail, autocorrelation, day_share, lag, likely, residuals, simulate, typical
+from .stationary import NORMAL, Days, Tail, autocorrelation, day_share, lag, likely, residuals, simulate, typical
 
 SIMULATED = 4_000_000
 """Days simulated, of all monitors together: at 52 monitors a hundred pages an arm, and 10% of error in their number."""
@@ -40,7 +40,8 @@ class Constants:
     autocorrelation: float
     """Mean over the monitors of the correlation of a day's deviation with the day before."""
     tail: float
-    """Degrees of freedom of t; infinite for a normal distribution: the median of what the residuals make likely."""
+    """Degrees of freedom of t: the median of what the residuals make likely. Infinite for a normal distribution, and
+    where sampling noise leaves nothing that could have a tail."""
     drift: float
     """How far off the history's means are beyond what chance explains, in sds: 0 unless the normal itself moves."""
 
@@ -89,7 +90,7 @@ def derive(
         monitors=int(days.phi.size),
         days=int(good.any(axis=1).sum()),
         autocorrelation=float(days.phi.mean()),
-        tail=typical(weights),
+        tail=typical(weights) if days.share.mean() > 0.1 else NORMAL,
         drift=days.drift,
     )
 

@@ -84,7 +84,7 @@ def calibrate(
     replayed = _replay(seen, derived, known)
     paged = int(rule.pages(replayed.fired).sum())
     judged = int(replayed.judged.sum())
-    expected, low, high = _expected(derived.pages, paged, judged)
+    expected, low, high = _expected(derived.pages, paged, judged, budget)
     made = Calibration(
         first=days[0],
         last=last,
@@ -117,12 +117,12 @@ def _replay(seen: Evidence, derived: Constants, false: Sequence[FalsePage]) -> E
     )
 
 
-def _expected(simulated: float, paged: int, judged: int) -> tuple[float, float, float]:
+def _expected(simulated: float, paged: int, judged: int, budget: float) -> tuple[float, float, float]:
     """Pages a year, and the 5% and 95% bounds, from what the simulation expects and what the replay has shown.
 
-    The simulation counts as one page in the time in which it expects one; the replay adds its own pages and time.
+    The simulation weighs as much as the time in which the budget allows a page, however sure it is of itself.
     """
-    pages, years = 1 + paged, 1 / max(simulated, 1e-3) + judged / YEAR
+    pages, years = max(simulated, 1e-3) / budget + paged, 1 / budget + judged / YEAR
     low, high = (float(gammaincinv(pages, q)) / years for q in (0.05, 0.95))
     return pages / years, low, high
 

@@ -26,7 +26,7 @@ def latency(subject: Subject) -> Seen:
     served = subject.paths.serving / subject.operations.model / "champion.json"
     if not served.is_file():
         return NOT_APPLICABLE, "no server has followed the champion in this folder"
-    address = os.environ.get(ADDRESS)
+    address = os.environ.get(ADDRESS, "").rstrip("/")
     if not address:
         return NOT_YET, f"{ADDRESS} names no Prometheus"
     named = re.sub("//[^/]*@", "//***@", address)
@@ -51,7 +51,7 @@ def _ask(prometheus: Outside, address: str, path: str) -> Any:
     """The data of an answer of Prometheus' HTTP API. Raises ProjectError (exit 4) where there is none."""
 
     def ask(seconds: float) -> Any:
-        status, body = get(f"{address.rstrip('/')}/api/v1/{path}", seconds)
+        status, body = get(f"{address}/api/v1/{path}", seconds)
         if status != 200:
             raise refused(status, f"check {ADDRESS}")
         try:
