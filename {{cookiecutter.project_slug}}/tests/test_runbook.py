@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from channels import Hook, hook
 
 from {{cookiecutter.package_name}} import operations
 from {{cookiecutter.package_name}}.operations.codes import NEXT, TITLES, heading
@@ -50,8 +52,17 @@ def test_every_code_is_raised_somewhere() -> None:
     assert set(TITLES) - said == set()
 
 
+@pytest.fixture
+def told(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+    """Pages of the project go there."""
+    trained.edit("operations.yaml", "  page: [] ", "  page: [ML_ALERT_PAGE] ")
+    with hook() as listening:
+        monkeypatch.setenv("ML_ALERT_PAGE", listening.address)
+        yield listening
+
+
 @pytest.mark.slow
-def test_every_command_works(trained: Project) -> None:
+def test_every_command_works(trained: Project, told: Hook) -> None:
     """First the section on a project without a champion, from there on all others."""
     configs = trained.paths.root / "configs"
     small = (configs / "hours.yaml").read_text(encoding="utf-8")
@@ -71,6 +82,7 @@ def test_every_command_works(trained: Project) -> None:
             allowed = (0,) if dated and words[0] not in UNSURE else (0, 1)
             assert ran.code in allowed, f"{words}: {ran.code} {ran.out} {ran.err}"
     assert len(done) >= 15
+    assert len(told.posted) == 1, "the test alert; the days are long past"
 
 
 @pytest.mark.slow
