@@ -7,7 +7,13 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from {{cookiecutter.package_name}}.monitoring.report import Finding, Outcome, Report, Series, Shape
+from {{cookiecutter.package_name}}.monitoring.report import (
+    Finding,
+    Outcome,
+    Report,
+    Series,
+    Shape,
+)
 
 DAY = date(2026, 6, 2)
 DAYS = 56

@@ -14,7 +14,11 @@ from past import END, past, predict, rows_of, write
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.data.store import Store
 from {{cookiecutter.package_name}}.monitoring import calibration
-from {{cookiecutter.package_name}}.monitoring.calibration import Calibration, FalsePage, raised
+from {{cookiecutter.package_name}}.monitoring.calibration import (
+    Calibration,
+    FalsePage,
+    raised,
+)
 from {{cookiecutter.package_name}}.monitoring.report import Finding
 from {{cookiecutter.package_name}}.operations.drift import Found, drift
 from {{cookiecutter.package_name}}.operations.history import History

@@ -8,7 +8,13 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from {{cookiecutter.package_name}}.monitoring.evidence import REACH, SHOWN, Thresholds, Values, evidence
+from {{cookiecutter.package_name}}.monitoring.evidence import (
+    REACH,
+    SHOWN,
+    Thresholds,
+    Values,
+    evidence,
+)
 from {{cookiecutter.package_name}}.monitoring.judge import judge
 from {{cookiecutter.package_name}}.monitoring.monitor import Monitor, Observed
 from {{cookiecutter.package_name}}.monitoring.report import Finding

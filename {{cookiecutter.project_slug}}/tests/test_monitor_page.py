@@ -15,7 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_page import HOSTILE, Seen, in_a_browser
 
-from {{cookiecutter.package_name}}.monitoring.report import Finding, Report, Series, Shape
+from {{cookiecutter.package_name}}.monitoring.report import (
+    Finding,
+    Report,
+    Series,
+    Shape,
+)
 from {{cookiecutter.package_name}}.operations.monitor_page import MOST, measured, page
 
 ASKED = datetime(2026, 6, 3, 6, 4, tzinfo=UTC)

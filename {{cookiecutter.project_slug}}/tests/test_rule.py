@@ -12,7 +12,14 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from {{cookiecutter.package_name}}.monitoring.rule import as_normal, as_t, fires, pages, scores, twice
+from {{cookiecutter.package_name}}.monitoring.rule import (
+    as_normal,
+    as_t,
+    fires,
+    pages,
+    scores,
+    twice,
+)
 
 DAYS = 80
 Z = arrays(float, (12, 3), elements=st.one_of(st.floats(-8, 8), st.just(math.nan)))

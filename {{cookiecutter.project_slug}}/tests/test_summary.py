@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 
 from {{cookiecutter.package_name}}.monitoring import learning, summary
 from {{cookiecutter.package_name}}.monitoring.reference import BLOCKS, OTHER, Reference
-from {{cookiecutter.package_name}}.monitoring.summary import Summary, levels, monitors, summarise
+from {{cookiecutter.package_name}}.monitoring.summary import (
+    Summary,
+    levels,
+    monitors,
+    summarise,
+)
 from {{cookiecutter.package_name}}.paths import Paths
 from {{cookiecutter.package_name}}.spec import Column
 from {{cookiecutter.package_name}}.storage import open_storage
