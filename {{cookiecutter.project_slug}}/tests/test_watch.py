@@ -183,3 +183,19 @@ def test_the_page_is_written_where_it_was_asked_for(calibrated: Project, tmp_pat
     assert calibrated.ml("monitor", "--date", str(D), "--html", str(tmp_path / "page.html")).code == 1
     text = (tmp_path / "page.html").read_text("utf-8")
     assert text.count("<svg") > 30 and "harbour" in text and "http://" not in text.replace("http://www.w3.org", "")
+
+
+@pytest.mark.slow
+def test_a_new_version_is_judged_from_its_first_day(calibrated: Project) -> None:
+    """By what it would have said of the weeks before; a version that answers otherwise is drift of no column."""
+    assert calibrated.ml("train", "--config", "configs/hours.yaml", "--date", "2026-05-20").code == 0
+    assert calibrated.overrule("2").code == 0
+    deliver(calibrated)
+    assert calibrated.ml("run", "--date", str(D)).code == 0
+    said = calibrated.ml("monitor", "--date", str(D), "--json")
+    found = {finding["monitor"]: finding for finding in said.json["findings"]}["hours.prediction.mean"]
+    assert (found["outcome"], found["model_version"]) == ("ok", "hours/2")
+    assert sum(value is not None for value in found["series"]["values"]) == 56
+    before = calibrated.ml("monitor", "--date", str(LAST), "--json").json["findings"]
+    kept = {finding["monitor"]: finding for finding in before}["hours.prediction.mean"]
+    assert kept["model_version"] == "hours/1", "what was predicted on a day stays what is judged of it"

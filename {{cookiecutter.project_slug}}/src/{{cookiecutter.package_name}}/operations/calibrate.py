@@ -46,7 +46,9 @@ def calibrate(
     then.
     """
     operations = load_operations(paths.operations)
-    history = History(operations, Store(paths), Ledger(paths, operations).storage)
+    version = champion(paths, operations)
+    loaded = opened(version, paths, operations) if version else None
+    history = History(operations, Store(paths), Ledger(paths, operations).storage, loaded)
     budget = operations.monitoring.budget if budget is None else budget
     first = last - timedelta(days=LONGEST - 1)
     mask = masked(first, last, operations.monitoring.holidays)
@@ -63,12 +65,10 @@ def calibrate(
     watched, parts = [], []
     for reference in references.all:
         report(f"looks at {reference.table}")
-        found = history.summaries(reference, calendar(days[0], last), report)
-        version = found[max(found)].model_version if found else None
+        whose = loaded.name if loaded and reference.predictions else None
+        found = history.summaries(reference, calendar(days[0], last), report, whose)
         watched += monitors(reference)
-        parts.append(values(found, version))
-    version = champion(paths, operations)
-    loaded = opened(version, paths, operations) if version else None
+        parts.append(values(found, whose))
     errors, rows = matured(calendar(days[0], last), operations, history.store, history.storage, loaded)
     watched, parts = watched + errors, [*parts, rows]
     seen = Evidence(watched, merged(*parts), days[0], last, Thresholds(np.inf, np.inf), mask)

@@ -79,11 +79,11 @@ def drift(day: date, history: History, now: Stand | None = None) -> Found:
     drawn: list[Shape] = []
     reach = list(calendar(day - timedelta(days=REACH - 1), day))
     for reference in references.all:
-        summaries = history.summaries(reference, reach)
-        today = summaries.get(day)
-        version = today.model_version if today else None
+        today = history.summaries(reference, [day]).get(day)
         if today is None and reference.predictions:
             continue  # the step that scores says why
+        version = today.model_version if today else None
+        summaries = history.summaries(reference, reach, version=version)
         seen = evidence(day, monitors(reference), values(summaries, version), now.thresholds, now.masked)
         found = judge(seen, armed=now.armed, references=levels(reference), version=version)
         findings += found

@@ -15,14 +15,18 @@ from ..contract import CONTRACT
 from ..data.describe import request_columns
 from ..data.store import PREDICTIONS, Store
 from ..errors import Exit, ProjectError
+from ..model.version import ModelVersion
 from ..monitoring import learning, rule, summary
 from ..monitoring.monitor import Observed
 from ..monitoring.reference import Reference
 from ..monitoring.summary import Summary
 from ..spec import Column
 from ..storage import Storage
+from .anew import Predict, by
 
 KEPT = "monitor/reference.json"
+ANEW = "anew/"
+"""First part of the name under which summaries of predictions are kept that were never in force."""
 LEARNED_FROM = 120
 """Days of history, at most, that a reference is learned from."""
 READERS = 4
@@ -49,6 +53,8 @@ class History:
     operations: OperationsConfig
     store: Store
     storage: Storage
+    loaded: ModelVersion | None = None
+    """The version in force: days that another one predicted, or none, are predicted anew with it."""
 
     @property
     def watched(self) -> list[Column]:
@@ -100,15 +106,19 @@ class History:
         self.storage.write(KEPT, (references.model_dump_json() + "\n").encode())
 
     def summaries(
-        self, reference: Reference, days: Iterable[date], report: Report = lambda _: None
+        self, reference: Reference, days: Iterable[date], report: Report = lambda _: None, version: str | None = None
     ) -> dict[date, Summary]:
         """Each day's summary: the one that is kept, if it is of the same rows and reference, or a new one.
 
-        A day without a partition is not there, nor is one whose partition is not whole.
+        A day without a partition is not there, nor is one whose partition is not whole. Of predictions only those of
+        ``version``, where one is given; it predicts the others' days anew where it is the one in force.
         """
+        anew = by(self.loaded) if self.loaded is not None and version == self.loaded.name else None
 
         def one(day: date) -> tuple[date, Summary | None]:
             found = self._summary(reference, day)
+            if version and (found is None or found.model_version != version):
+                found = self._anew(reference, day, anew, version) if anew else None
             report(str(day))
             return day, found
 
@@ -121,9 +131,8 @@ class History:
             manifest = self.store.manifest(table, day)
             if manifest is None:
                 return None
-            kept = summary.read(table, day, self.storage)
             wanted = (reference.digest, manifest.sha256, manifest.model_version)
-            if kept and (kept.reference, kept.source, kept.model_version) == wanted:
+            if kept := self._read(table, day, wanted):
                 return kept
             with self.store.file(table, day) as path:
                 names = pl.read_parquet_schema(path)
@@ -137,6 +146,29 @@ class History:
             raise
         summary.write(made, table, self.storage)
         return made
+
+    def _anew(self, reference: Reference, day: date, predict: Predict, version: str) -> Summary | None:
+        """A day as ``version`` would have predicted it, from its rows."""
+        table = f"{ANEW}{reference.table}"
+        try:
+            if (manifest := self.store.manifest(CONTRACT.rows.name, day)) is None:
+                return None
+            if kept := self._read(table, day, (reference.digest, manifest.sha256, version)):
+                return kept
+            with self.store.file(CONTRACT.rows.name, day) as path:
+                rows = predict(path).alias(PREDICTION).to_frame()
+        except ProjectError as error:
+            if error.exit is Exit.REFUSED:
+                return None
+            raise
+        made = summary.summarise(rows, day, reference, manifest.rows, source=manifest.sha256, model_version=version)
+        summary.write(made, table, self.storage)
+        return made
+
+    def _read(self, table: str, day: date, wanted: tuple[str, str, str | None]) -> Summary | None:
+        """The kept summary, if it is of this reference, these rows and this version."""
+        kept = summary.read(table, day, self.storage)
+        return kept if kept and (kept.reference, kept.source, kept.model_version) == wanted else None
 
     def _kept(self) -> References | None:
         content = self.storage.read(KEPT)

@@ -41,7 +41,7 @@ def watch(
     A mistake in the monitor is itself a finding, a page: it must neither end the run nor stay silent. Raises
     ProjectError for a configuration that cannot be, and when storage does not answer.
     """
-    history = History(operations, store, storage)
+    history = History(operations, store, storage, loaded)
     now = stand(day, history)
     report = Report(
         day=day,
