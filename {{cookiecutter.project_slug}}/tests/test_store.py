@@ -190,3 +190,15 @@ def test_equal_values_give_equal_json(tmp_path: Path) -> None:
     files.write_json(tmp_path / "a", {"b": 1, "a": {"d": "ü", "c": DAY}})
     files.write_json(tmp_path / "b", {"a": {"c": DAY, "d": "ü"}, "b": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_digests_are_told_by_names_and_by_the_manifest_where_names_leave_doubt(with_day: Project) -> None:
+    store = Store(with_day.paths)
+    manifest = store.manifest("parcels", DAY)
+    assert manifest is not None
+    assert store.digests("parcels") == {DAY: manifest.sha256[:12]}
+    folder = with_day.partitions / "parcels"
+    for stray in (f"{DAY}-{'0' * 12}.parquet", "2026-05-19-000000000000.parquet", "notes.json", "x-y.parquet"):
+        (folder / stray).write_bytes(b"")
+    assert store.digests("parcels") == {DAY: manifest.sha256[:12]}, "a killed write's file is no partition"
+    assert store.days("parcels") == [DAY]

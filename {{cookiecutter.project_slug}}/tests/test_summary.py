@@ -173,7 +173,10 @@ def test_many_rows_are_looked_at_in_part_and_counted_whole(reference: Reference,
 def test_summaries_are_kept_and_torn_ones_are_none(reference: Reference, tmp_path: Path) -> None:
     storage = open_storage("ledger", Paths(tmp_path))
     said = summarise(frame(100), DAY, reference)
-    summary.write(said, "t", storage)
-    assert summary.read("t", DAY, storage) == said
-    storage.write(summary.key("t", DAY), b'{"day": "2026-')
-    assert summary.read("t", DAY, storage) is None
+    summary.write({DAY: said}, "t", storage)
+    assert summary.read("t", storage) == {DAY: said.model_copy(update={"shares": {}})}
+    many = {DAY + timedelta(days=n): said for n in range(summary.KEPT + 3)}
+    summary.write(many, "t", storage)
+    assert list(summary.read("t", storage)) == list(many)[3:], "the oldest are let go"
+    storage.write(summary.key("t"), b'{"2026-')
+    assert summary.read("t", storage) == {}

@@ -6,6 +6,7 @@ before the manifest leaves the old partition in force and an orphan that the nex
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
@@ -24,6 +25,7 @@ from .streams import save
 
 PARTITIONS, QUARANTINE, DATASETS = "partitions", "quarantine", "datasets"
 """Folders of the data storage."""
+DAY = len("2026-05-31")
 PREDICTIONS = "predictions/"
 """First part of the name of a table that holds predictions; the model's name follows."""
 
@@ -145,12 +147,30 @@ class Store:
 
     def days(self, table: str) -> list[date]:
         """Days that have a partition, oldest first."""
-        days = []
+        return list(self._listed(table))
+
+    def digests(self, table: str) -> dict[date, str]:
+        """The first twelve digits of each partition's sha256, by one look at the folder instead of one at each day.
+
+        A day with two data files, as a killed write leaves it, is looked up in its manifest.
+        """
+        found: dict[date, str] = {}
+        for day, digests in self._listed(table).items():
+            manifest = None if len(digests) == 1 else self.manifest(table, day)
+            found[day] = manifest.sha256[:12] if manifest else digests[0]
+        return found
+
+    def _listed(self, table: str) -> dict[date, list[str]]:
+        """Days with a manifest, oldest first, and of each the digests that its data files are named after."""
+        manifests, files = [], defaultdict(list)
         for name in self.storage.names(_folder(table)):
-            if len(name) == len("2026-05-31.json") and name.endswith(".json"):
-                with suppress(ValueError):  # a stray file that is no day
-                    days.append(date.fromisoformat(name.removesuffix(".json")))
-        return days
+            stem, _, kind = name.rpartition(".")
+            with suppress(ValueError):  # a stray file that is no day
+                if kind == "json" and len(stem) == DAY:
+                    manifests.append(date.fromisoformat(stem))
+                elif kind == "parquet" and stem[DAY : DAY + 1] == "-":
+                    files[date.fromisoformat(stem[:DAY])].append(stem[DAY + 1 :])
+        return {day: files[day] for day in manifests}
 
 
 def open_data(paths: Paths) -> Storage:

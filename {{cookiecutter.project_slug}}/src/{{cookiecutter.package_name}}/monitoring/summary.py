@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ..storage import Storage
 from .monitor import Monitor, Observed, Scale, arcsine, sd_of_root
 from .reference import BLOCKS, OTHER, ColumnReference, Reference
 
 FOLDER = "monitor/summaries"
+KEPT = 430
+"""Days: what `ml calibrate` replays, and a month. One document a table, for a bucket takes its time for each object."""
 MOST = 200_000
 """Rows looked at. Of more, so many at equal distances: a mean is then known to 0.002σ, far below what matters."""
 
@@ -63,6 +65,9 @@ class Summary(BaseModel):
         if measure == "spread" and found.q05 is not None and found.q95 is not None:
             return f"90% within {_figure(found.q05)} to {_figure(found.q95)}{unit}"
         return ""
+
+
+KEEPS = TypeAdapter(dict[date, Summary])
 
 
 def monitors(reference: Reference) -> list[Monitor]:
@@ -226,20 +231,20 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def key(table: str, day: date) -> str:
-    return f"{FOLDER}/{table}/{day}.json"
+def write(summaries: Mapping[date, Summary], table: str, storage: Storage) -> None:
+    """Keep the newest of a table's summaries, without what only pictures need."""
+    newest = {day: summaries[day] for day in sorted(summaries)[-KEPT:]}
+    storage.write(key(table), KEEPS.dump_json(newest, exclude={"__all__": {"shares"}}) + b"\n")
 
 
-def write(summary: Summary, table: str, storage: Storage) -> None:
-    storage.write(key(table, summary.day), (summary.model_dump_json() + "\n").encode())
-
-
-def read(table: str, day: date, storage: Storage) -> Summary | None:
-    """A kept summary; None where there is none, or none that can be read: it can be made again."""
-    content = storage.read(key(table, day))
-    if content is None:
-        return None
+def read(table: str, storage: Storage) -> dict[date, Summary]:
+    """Those that are kept; none where they cannot be read, for they can be made again."""
+    content = storage.read(key(table))
     try:
-        return Summary.model_validate_json(content)
+        return {} if content is None else KEEPS.validate_json(content)
     except ValidationError:
-        return None
+        return {}
+
+
+def key(table: str) -> str:
+    return f"{FOLDER}/{table}.json"

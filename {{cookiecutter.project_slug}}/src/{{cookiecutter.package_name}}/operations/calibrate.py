@@ -24,6 +24,7 @@ from ..paths import Paths
 from .history import History, merged, values
 from .ledger import Ledger
 from .performance import matured
+from .references import learn
 from .score import champion, opened
 
 LONGEST = 400
@@ -59,7 +60,7 @@ def calibrate(
             hint="until then days are held against the contract's bounds only; ml backfill brings older days",
             exit=Exit.SAID_NO,
         )
-    references = history.learn(days)
+    references = learn(history, days)
     if references is None:
         raise ProjectError("no partition can be read", hint=f"ml ingest --date {last}", exit=Exit.REFUSED)
     watched, parts = [], []

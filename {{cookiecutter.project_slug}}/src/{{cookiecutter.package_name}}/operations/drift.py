@@ -13,10 +13,11 @@ from ..monitoring.evidence import REACH, UNCALIBRATED, YOUNG, Thresholds, Values
 from ..monitoring.holidays import masked
 from ..monitoring.judge import judge
 from ..monitoring.monitor import Monitor
-from ..monitoring.report import Finding, Shape, State
+from ..monitoring.report import URGENT, Finding, Shape, State
 from ..monitoring.shape import shapes
 from ..monitoring.summary import levels, monitors
-from .history import History, References, values
+from .history import History, values
+from .references import References, in_force
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def drift(day: date, history: History, now: Stand | None = None) -> Found:
     now = now or stand(day, history)
     before = now.calibration
     known = References(rows=before.reference, predictions=before.predictions) if before else None
-    references = history.in_force(known, now.days)
+    references = in_force(history, known, now.days)
     holiday = now.masked.get(day)
     last = before.last if before else None
     if references is None or history.store.manifest(references.rows.table, day) is None:
@@ -79,15 +80,16 @@ def drift(day: date, history: History, now: Stand | None = None) -> Found:
     drawn: list[Shape] = []
     reach = list(calendar(day - timedelta(days=REACH - 1), day))
     for reference in references.all:
-        today = history.summaries(reference, [day]).get(day)
-        if today is None and reference.predictions:
+        manifest = history.predictions(day) if reference.predictions else None
+        if manifest is None and reference.predictions:
             continue  # the step that scores says why
-        version = today.model_version if today else None
+        version = manifest.model_version if manifest else None
         summaries = history.summaries(reference, reach, version=version)
         seen = evidence(day, monitors(reference), values(summaries, version), now.thresholds, now.masked)
         found = judge(seen, armed=now.armed, references=levels(reference), version=version)
         findings += found
-        drawn += shapes(found, reference, today)
+        if any(finding.outcome in URGENT for finding in found):
+            drawn += shapes(found, reference, history.of(reference, day))
     findings += _unknown(references, history)
     return Found(now.state, now.days_to_go, last, holiday, findings, drawn)
 

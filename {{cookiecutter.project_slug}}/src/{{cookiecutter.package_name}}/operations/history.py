@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import polars as pl
-from pydantic import BaseModel, ValidationError
 
 from ..config import OperationsConfig
 from ..contract import CONTRACT
 from ..data.describe import request_columns
-from ..data.store import PREDICTIONS, Store
+from ..data.store import PREDICTIONS, Manifest, Store
 from ..errors import Exit, ProjectError
 from ..model.version import ModelVersion
-from ..monitoring import learning, rule, summary
+from ..monitoring import summary
 from ..monitoring.monitor import Observed
 from ..monitoring.reference import Reference
 from ..monitoring.summary import Summary
@@ -24,26 +24,12 @@ from ..spec import Column
 from ..storage import Storage
 from .anew import Predict, by
 
-KEPT = "monitor/reference.json"
 ANEW = "anew/"
 """First part of the name under which summaries of predictions are kept that were never in force."""
-LEARNED_FROM = 120
-"""Days of history, at most, that a reference is learned from."""
 READERS = 4
 """Days read at once: a bucket takes its time for each."""
 PREDICTION = "prediction"
 Report = Callable[[str], None]
-
-
-class References(BaseModel):
-    """Of the rows, and of the predictions once there are some."""
-
-    rows: Reference
-    predictions: Reference | None = None
-
-    @property
-    def all(self) -> list[Reference]:
-        return [self.rows] if self.predictions is None else [self.rows, self.predictions]
 
 
 @dataclass(frozen=True)
@@ -72,38 +58,9 @@ class History:
         left_out = set(masked)
         return [day for day in self.store.days(CONTRACT.rows.name) if day <= last and day not in left_out]
 
-    def learn(self, days: Sequence[date]) -> References | None:
-        """References from rows spread over ``days``; None where none of them can be read."""
-        rows = self._spread(CONTRACT.rows.name, days[-LEARNED_FROM:])
-        if rows is None:
-            return None
-        learned = learning.learn(CONTRACT.rows.name, self.watched, rows)
-        return References(rows=learned, predictions=self._learn_predictions(days))
-
-    def in_force(self, calibrated: References | None, days: Sequence[date]) -> References | None:
-        """The calibration's references; before there is one, those that were first learned here, from ``days``.
-
-        They are kept, for with others every summary would have to be made again. Columns that are no longer watched are
-        left out. None where there is nothing to learn from.
-        """
-        kept, watched = self._kept(), {column.name for column in self.watched}
-        known = calibrated or kept
-        if known is None or (calibrated is None and not watched <= {column.name for column in known.rows.columns}):
-            known = self.learn(days)
-            if known is not None:
-                self._keep(known)
-        elif known.predictions is None:
-            predictions = kept.predictions if kept is not None else None
-            if predictions is None and (predictions := self._learn_predictions(days)) is not None:
-                self._keep(References(rows=known.rows, predictions=predictions))
-            known = References(rows=known.rows, predictions=predictions)
-        if known is None:
-            return None
-        columns = [column for column in known.rows.columns if column.name in watched]
-        return known.model_copy(update={"rows": known.rows.model_copy(update={"columns": columns})})
-
-    def _keep(self, references: References) -> None:
-        self.storage.write(KEPT, (references.model_dump_json() + "\n").encode())
+    def predictions(self, day: date) -> Manifest | None:
+        """The manifest of what was predicted for a day."""
+        return self.store.manifest(f"{PREDICTIONS}{self.operations.model}", day)
 
     def summaries(
         self, reference: Reference, days: Iterable[date], report: Report = lambda _: None, version: str | None = None
@@ -113,98 +70,85 @@ class History:
         A day without a partition is not there, nor is one whose partition is not whole. Of predictions only those of
         ``version``, where one is given; it predicts the others' days anew where it is the one in force.
         """
-        anew = by(self.loaded) if self.loaded is not None and version == self.loaded.name else None
+        wanted = list(days)
+        found = self._made(_table(reference), reference, wanted, report, self.of)
+        if version is None:
+            return found
+        for day in wanted[-1:]:  # two versions that predict the same to the bit leave the same bytes
+            if day in found and found[day].model_version != version and (again := self.of(reference, day)):
+                found[day] = again
+        found = {day: one for day, one in found.items() if one.model_version == version}
+        if self.loaded is not None and version == self.loaded.name:
+            others = [day for day in wanted if day not in found]
+            anew = partial(self._anew, predict=by(self.loaded), version=version)
+            found |= self._made(CONTRACT.rows.name, reference, others, report, anew, (ANEW, version))
+        return found
+
+    def _made(
+        self,
+        table: str,
+        reference: Reference,
+        days: Sequence[date],
+        report: Report,
+        make: Callable[[Reference, date], Summary | None],
+        anew: tuple[str, str | None] = ("", None),
+    ) -> dict[date, Summary]:
+        """The summaries of a table's days, those that are kept and those that ``make`` makes; these are kept then.
+
+        ``anew`` is the first part of the name that they are kept under, and the version that has to have made them.
+        """
+        name = f"{anew[0]}{_table(reference)}"
+        kept, digests = summary.read(name, self.storage), self.store.digests(table)
+
+        def fits(one: Summary | None, digest: str) -> bool:
+            if one is None or one.reference != reference.digest or one.source[: len(digest)] != digest:
+                return False
+            return anew[1] is None or one.model_version == anew[1]
 
         def one(day: date) -> tuple[date, Summary | None]:
-            found = self._summary(reference, day)
-            if version and (found is None or found.model_version != version):
-                found = self._anew(reference, day, anew, version) if anew else None
+            made = make(reference, day)
             report(str(day))
-            return day, found
+            return day, made
 
-        with ThreadPoolExecutor(READERS) as readers:
-            return {day: found for day, found in readers.map(one, days) if found is not None}
+        there = [day for day in days if day in digests]
+        lacking = [day for day in there if not fits(kept.get(day), digests[day])]
+        made: dict[date, Summary] = {}
+        if lacking:
+            with ThreadPoolExecutor(READERS) as readers:
+                made = {day: new for day, new in readers.map(one, lacking) if new is not None}
+            kept = {day: old for day, old in kept.items() if day not in lacking} | made
+            summary.write(kept, name, self.storage)
+        return {day: kept[day] for day in there if day in kept}
 
-    def _summary(self, reference: Reference, day: date) -> Summary | None:
-        table = f"{PREDICTIONS}{reference.table}" if reference.predictions else reference.table
+    def of(self, reference: Reference, day: date) -> Summary | None:
+        """A day's summary from its partition; None without one, and where it is not whole."""
+        table = _table(reference)
         try:
-            manifest = self.store.manifest(table, day)
-            if manifest is None:
+            if (manifest := self.store.manifest(table, day)) is None:
                 return None
-            wanted = (reference.digest, manifest.sha256, manifest.model_version)
-            if kept := self._read(table, day, wanted):
-                return kept
             with self.store.file(table, day) as path:
                 names = pl.read_parquet_schema(path)
-                named = {PREDICTION: _watched_prediction(list(names))} if reference.predictions else {}
-                made = summary.of_file(
-                    path, day, reference, named, source=manifest.sha256, model_version=manifest.model_version
-                )
+                named = {PREDICTION: watched_prediction(list(names))} if reference.predictions else {}
+                about = {"source": manifest.sha256, "model_version": manifest.model_version}
+                return summary.of_file(path, day, reference, named, **about)
         except ProjectError as error:
             if error.exit is Exit.REFUSED:
                 return None
             raise
-        summary.write(made, table, self.storage)
-        return made
 
-    def _anew(self, reference: Reference, day: date, predict: Predict, version: str) -> Summary | None:
+    def _anew(self, reference: Reference, day: date, *, predict: Predict, version: str) -> Summary | None:
         """A day as ``version`` would have predicted it, from its rows."""
-        table = f"{ANEW}{reference.table}"
         try:
             if (manifest := self.store.manifest(CONTRACT.rows.name, day)) is None:
                 return None
-            if kept := self._read(table, day, (reference.digest, manifest.sha256, version)):
-                return kept
             with self.store.file(CONTRACT.rows.name, day) as path:
                 rows = predict(path).alias(PREDICTION).to_frame()
         except ProjectError as error:
             if error.exit is Exit.REFUSED:
                 return None
             raise
-        made = summary.summarise(rows, day, reference, manifest.rows, source=manifest.sha256, model_version=version)
-        summary.write(made, table, self.storage)
-        return made
-
-    def _read(self, table: str, day: date, wanted: tuple[str, str, str | None]) -> Summary | None:
-        """The kept summary, if it is of this reference, these rows and this version."""
-        kept = summary.read(table, day, self.storage)
-        return kept if kept and (kept.reference, kept.source, kept.model_version) == wanted else None
-
-    def _kept(self) -> References | None:
-        content = self.storage.read(KEPT)
-        try:
-            return None if content is None else References.model_validate_json(content)
-        except ValidationError:
-            return None
-
-    def _learn_predictions(self, days: Sequence[date]) -> Reference | None:
-        table = f"{PREDICTIONS}{self.operations.model}"
-        predicted = sorted(set(self.store.days(table)) & set(days))
-        rows = self._spread(table, predicted[-LEARNED_FROM:]) if len(predicted) >= rule.LEAST else None
-        if rows is None:
-            return None
-        watched = _watched_prediction(rows.columns)
-        target = CONTRACT.targets.get(watched)
-        column = Column(
-            name=PREDICTION, kind="number", meaning="what was predicted", unit=target.unit if target else None
-        )
-        return learning.learn(
-            self.operations.model, [column], rows.select(pl.col(watched).alias(PREDICTION)), predictions=True
-        )
-
-    def _spread(self, table: str, days: Sequence[date]) -> pl.DataFrame | None:
-        each = -(-learning.ROWS // max(len(days), 1))
-        parts = []
-        for day in days:
-            try:
-                if (manifest := self.store.manifest(table, day)) is None:
-                    continue
-                with self.store.file(table, day) as path:
-                    parts.append(learning.spread(pl.scan_parquet(path), manifest.rows, each))
-            except ProjectError as error:
-                if error.exit is not Exit.REFUSED:
-                    raise
-        return pl.concat(parts, how="diagonal_relaxed") if parts else None
+        about = {"source": manifest.sha256, "model_version": version}
+        return summary.summarise(rows, day, reference, manifest.rows, **about)
 
 
 def values(summaries: Mapping[date, Summary], version: str | None = None) -> dict[date, dict[str, Observed]]:
@@ -225,7 +169,11 @@ def merged(*parts: dict[date, dict[str, Observed]]) -> dict[date, dict[str, Obse
     return found
 
 
-def _watched_prediction(names: Sequence[str]) -> str:
+def _table(reference: Reference) -> str:
+    return f"{PREDICTIONS}{reference.table}" if reference.predictions else reference.table
+
+
+def watched_prediction(names: Sequence[str]) -> str:
     """The column of a table of predictions that is watched: a probability rather than a yes or no."""
     probability = next((name for name in names if name.endswith("_probability")), None)
     return probability or next(name for name in names if name in CONTRACT.targets)
