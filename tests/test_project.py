@@ -37,7 +37,7 @@ def test_its_own_checks_pass(project: Project):
 
 
 @pytest.mark.xdist_group("own tests")
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(5000)
 def test_its_own_slow_tests_pass_and_leave_nothing_behind(repository: Repository):
     """The fast ones run as a project's CI runs them, under a name of forty letters, in test_workflows.py."""
     project = repository()
