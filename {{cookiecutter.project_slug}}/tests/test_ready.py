@@ -351,7 +351,10 @@ def test_what_can_be_ready_today_is(ingested: Project, monkeypatch: pytest.Monke
         git(ingested, "commit", "--quiet", "--all", "--message", seed)
         assert ingested.ml("train", "--config", "configs/hours.yaml").code == 0
         assert ingested.overrule(number).code == 0
-    days(ingested, 14)
+    for back in range(14):
+        done = steps(LAST - timedelta(days=back))
+        done[4].facts |= {"state": "learning", "watched": 4, "days_to_go": 16}
+        write(ingested, LAST - timedelta(days=back), attempt(LAST - timedelta(days=back), done))
     monkeypatch.setattr(clock, "now", lambda: NOW)
     ran = ingested.ml("ready", "--json")
     assert ran.code == 1
