@@ -127,6 +127,9 @@ def refuse_a_day_to_come(day: date, now: datetime) -> None:
 def _everything(job: Job) -> Attempt:
     arrived = {table.name: intake.ingest(job, table) for table in CONTRACT.tables.values()}
     there = arrived[CONTRACT.rows.name]
+    job.run.storage.sweep(reports.FOLDER, f"{job.day}.json")
+    due = job.day - timedelta(days=CONTRACT.labels_complete_after)
+    job.run.storage.sweep(losses.FOLDER, f"{due}.json")
     _forget(job)
     loaded = _score(job, there=there)
     _labels(job, loaded)
