@@ -13,7 +13,7 @@ from telling import DAY, MORNING, drifted, partial, refused, state, tell
 
 from {{cookiecutter.package_name}} import clock
 from {{cookiecutter.package_name}}.config import AlertsConfig, load_operations
-from {{cookiecutter.package_name}}.monitoring.calibration import false_pages
+from {{cookiecutter.package_name}}.monitoring import false_pages
 from {{cookiecutter.package_name}}.monitoring.report import Finding, Report
 from {{cookiecutter.package_name}}.monitoring.report import write as write_report
 from {{cookiecutter.package_name}}.operations import alert_sending, alerts
@@ -415,7 +415,7 @@ def test_a_false_page_is_labelled_for_the_monitor_until_somebody_says_otherwise(
     assert "no monitor of drift said it, so there is no threshold to raise" in ran.out
     assert json.loads(labels.read_bytes()) == [{"monitor": "parcels.weight_g.mean", "day": "2026-06-02", "z": 6.1}]
     ledger = Ledger(project.paths, load_operations(project.paths.operations))
-    assert [(page.monitor, page.day, page.z) for page in false_pages(ledger.storage)] == [
+    assert [(page.monitor, page.day, page.z) for page in false_pages.read(ledger.storage)] == [
         ("parcels.weight_g.mean", DAY, 6.1)
     ]
     assert "false, " in project.ml("alerts").out

@@ -13,12 +13,9 @@ from past import END, past, predict, rows_of, write
 
 from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.data.store import Store
-from {{cookiecutter.package_name}}.monitoring import calibration
-from {{cookiecutter.package_name}}.monitoring.calibration import (
-    Calibration,
-    FalsePage,
-    raised,
-)
+from {{cookiecutter.package_name}}.monitoring import calibration, false_pages
+from {{cookiecutter.package_name}}.monitoring.calibration import Calibration
+from {{cookiecutter.package_name}}.monitoring.false_pages import FalsePage, raised
 from {{cookiecutter.package_name}}.monitoring.report import Finding
 from {{cookiecutter.package_name}}.operations.drift import Found, drift
 from {{cookiecutter.package_name}}.operations.history import History
@@ -279,10 +276,10 @@ def test_a_page_called_false_counts_at_once(calibrated: Project) -> None:
     pages = [finding for finding in found(calibrated).findings if finding.outcome == "page"]
     told = [FalsePage(monitor=page.monitor, day=NEXT, z=page.z) for page in pages]
     storage = history(calibrated).storage
-    calibration.add_false(told, storage)
+    false_pages.record(told, storage)
     assert wrong(found(calibrated)) == {}
-    calibration.add_false(told, storage)
-    assert calibration.false_pages(storage) == told
+    false_pages.record(told, storage)
+    assert false_pages.read(storage) == told
 
 
 def test_thresholds_are_raised_in_proportion_and_for_a_year() -> None:
@@ -298,9 +295,9 @@ def test_thresholds_are_raised_in_proportion_and_for_a_year() -> None:
 
 def test_a_record_that_cannot_be_read_counts_as_none(calibrated: Project) -> None:
     storage = history(calibrated).storage
-    storage.write(calibration.FALSE, b"[{")
+    storage.write(false_pages.KEY, b"[{")
     storage.write(calibration.KEY, b"{}")
-    assert calibration.false_pages(storage) == []
+    assert false_pages.read(storage) == []
     write(calibrated, NEXT, rows_of(NEXT))
     assert found(calibrated).state == "uncalibrated"
 

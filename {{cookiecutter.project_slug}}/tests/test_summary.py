@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from {{cookiecutter.package_name}}.monitoring import learning, summary
+from {{cookiecutter.package_name}}.monitoring import learning, summaries, summary
 from {{cookiecutter.package_name}}.monitoring.reference import BLOCKS, OTHER, Reference
 from {{cookiecutter.package_name}}.monitoring.summary import (
     Summary,
@@ -173,10 +173,10 @@ def test_many_rows_are_looked_at_in_part_and_counted_whole(reference: Reference,
 def test_summaries_are_kept_and_torn_ones_are_none(reference: Reference, tmp_path: Path) -> None:
     storage = open_storage("ledger", Paths(tmp_path))
     said = summarise(frame(100), DAY, reference)
-    summary.write({DAY: said}, "t", storage)
-    assert summary.read("t", storage) == {DAY: said.model_copy(update={"shares": {}})}
-    many = {DAY + timedelta(days=n): said for n in range(summary.KEPT + 3)}
-    summary.write(many, "t", storage)
-    assert list(summary.read("t", storage)) == list(many)[3:], "the oldest are let go"
-    storage.write(summary.key("t"), b'{"2026-')
-    assert summary.read("t", storage) == {}
+    summaries.add({DAY: said}, "t", storage)
+    assert summaries.read("t", storage) == {DAY: said.model_copy(update={"shares": {}})}
+    many = {DAY + timedelta(days=n): said for n in range(summaries.KEPT + 3)}
+    summaries.add(many, "t", storage)
+    assert list(summaries.read("t", storage)) == list(many)[3:], "the oldest are let go"
+    storage.write(summaries.key("t"), b'{"2026-')
+    assert summaries.read("t", storage) == {}

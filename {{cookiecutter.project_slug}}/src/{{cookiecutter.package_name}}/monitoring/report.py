@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..storage import Storage
 
 FOLDER = "monitor/reports"
+LOCK = "monitor"
+"""Guards what is kept below ``monitor/`` but the reports: those are the daily run's, which has a lock of its day."""
 Outcome = Literal["ok", "ticket", "page", "not applicable", "learning"]
 """``not applicable``: cannot be judged on this day (a holiday, a column without values); ``said`` tells why."""
 URGENT: tuple[Outcome, ...] = ("page", "ticket")

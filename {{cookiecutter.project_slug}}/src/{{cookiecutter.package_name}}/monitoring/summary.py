@@ -10,15 +10,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from ..storage import Storage
 from .monitor import Monitor, Observed, Scale, arcsine, sd_of_root
 from .reference import BLOCKS, OTHER, ColumnReference, Reference
 
-FOLDER = "monitor/summaries"
-KEPT = 430
-"""Days: what `ml calibrate` replays, and a month. One document a table, for a bucket takes its time for each object."""
 MOST = 200_000
 """Rows looked at. Of more, so many at equal distances: a mean is then known to 0.002σ, far below what matters."""
 
@@ -65,9 +61,6 @@ class Summary(BaseModel):
         if measure == "spread" and found.q05 is not None and found.q95 is not None:
             return f"90% within {_figure(found.q05)} to {_figure(found.q95)}{unit}"
         return ""
-
-
-KEEPS = TypeAdapter(dict[date, Summary])
 
 
 def monitors(reference: Reference) -> list[Monitor]:
@@ -229,22 +222,3 @@ def _quantiles(known: pl.Series, unit: str | None) -> Quantiles:
 def _figure(value: float) -> str:
     """Three figures, and whole numbers from a hundred on."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def write(summaries: Mapping[date, Summary], table: str, storage: Storage) -> None:
-    """Keep the newest of a table's summaries, without what only pictures need."""
-    newest = {day: summaries[day] for day in sorted(summaries)[-KEPT:]}
-    storage.write(key(table), KEEPS.dump_json(newest, exclude={"__all__": {"shares"}}) + b"\n")
-
-
-def read(table: str, storage: Storage) -> dict[date, Summary]:
-    """Those that are kept; none where they cannot be read, for they can be made again."""
-    content = storage.read(key(table))
-    try:
-        return {} if content is None else KEEPS.validate_json(content)
-    except ValidationError:
-        return {}
-
-
-def key(table: str) -> str:
-    return f"{FOLDER}/{table}.json"

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from time import sleep
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..clock import stopwatch
 from ..errors import Exit, ProjectError
-from ..files import as_json
 from ..storage import Held, Storage
 from .codes import Tier
 from .urgent import Key
 
-KEY, FALSE, LOCK = "alerts/state.json", "alerts/false.json", "alerts"
-FALSE_LOCK = "false-pages"
-"""Calibration adds to the same list."""
+KEY, LOCK = "alerts/state.json", "alerts"
 TEST = "test alert"
 """The step that `ml alerts test` leaves in the ledger, among rehearsals."""
 KEPT, ANSWERED = timedelta(days=60), timedelta(days=400)
@@ -162,34 +158,6 @@ def write(state: State, storage: Storage, now: datetime) -> None:
     storage.write(KEY, (state.model_dump_json(indent=1, exclude_defaults=True) + "\n").encode())
 
 
-def label(storage: Storage, alerts: Iterable[Alert]) -> None:
-    """Keep the list of pages that were false, which calibration and judgement read, in step with the answers."""
-    with storage.locked(FALSE_LOCK):
-        content = storage.read(FALSE)
-        kept = before = _as_list(content, storage.where(FALSE))
-        for alert in alerts:
-            if alert.monitor is None or alert.z is None:
-                continue
-            one = {"monitor": alert.monitor, "day": alert.day.isoformat()}
-            kept = [item for item in kept if {name: item[name] for name in one} != one]
-            if alert.answer and alert.answer.false:
-                kept.append(one | {"z": alert.z})
-        if kept != before:
-            storage.write(FALSE, as_json(kept))
-
-
-def _as_list(content: bytes | None, where: str) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(content or b"[]")
-        if not all(isinstance(item["monitor"], str) and isinstance(item["day"], str) for item in found):
-            raise TypeError
-    except (ValueError, TypeError, KeyError):
-        raise ProjectError(
-            f"{where} is no list of false pages", hint="restore it from a backup, or move it away"
-        ) from None
-    return list(found)
-
-
 @contextmanager
 def alone(storage: Storage, seconds: float = BUSY) -> Generator[None]:
     """The only one who tells. Raises ProjectError (exit 4) when somebody else is at it for longer than ``seconds``."""
@@ -197,7 +165,7 @@ def alone(storage: Storage, seconds: float = BUSY) -> Generator[None]:
     while True:
         try:
             with storage.locked(LOCK, wait=False):
-                storage.sweep("alerts")
+                storage.sweep(*KEY.split("/"))
                 yield
                 return
         except Held as held:

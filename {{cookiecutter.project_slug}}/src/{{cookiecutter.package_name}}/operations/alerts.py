@@ -15,14 +15,15 @@ from ..clock import days as every_day
 from ..config import AlertsConfig, OperationsConfig
 from ..errors import Exit, ProjectError
 from ..log import log
-from ..monitoring import report
+from ..monitoring import false_pages, report
+from ..monitoring.false_pages import FalsePage
 from ..paths import Paths
 from ..programs import user
 from ..serving.pointer import Pointer
 from . import alert_sending, alert_text
 from . import day as one_day
 from .alert_rule import digest_due, notice, tickets
-from .alert_state import TEST, Alert, Answer, Delivery, Message, State, alone, label, read, write
+from .alert_state import TEST, Alert, Answer, Delivery, Message, State, alone, read, write
 from .arrivals import deadline
 from .attempt import Clock, Run
 from .day import Day
@@ -218,6 +219,8 @@ def answer(numbers: Sequence[int], ledger: Ledger, now: datetime, *, why: str, f
         told = [known[number] for number in dict.fromkeys(numbers)]
         for alert in told:
             alert.answer = Answer(at=now, who=user(), why=why, false=false)
-        label(ledger.storage, told)
+        judged = [alert for alert in told if alert.monitor is not None and alert.z is not None]
+        pages = [FalsePage(monitor=str(alert.monitor), day=alert.day, z=alert.z) for alert in judged if false]
+        false_pages.record(pages, ledger.storage, withdrawn=[(str(alert.monitor), alert.day) for alert in judged])
         write(state, ledger.storage, now)
     return told

@@ -13,10 +13,11 @@ from ..config import load_operations
 from ..data.store import Store
 from ..errors import Exit, ProjectError
 from ..monitoring import calibration as calibrations
-from ..monitoring import rule
-from ..monitoring.calibration import Calibration, FalsePage, Replayed
+from ..monitoring import false_pages, rule
+from ..monitoring.calibration import Calibration, Replayed
 from ..monitoring.constants import YEAR, Constants, derive
 from ..monitoring.evidence import YOUNG, Evidence, Thresholds
+from ..monitoring.false_pages import FalsePage
 from ..monitoring.holidays import masked
 from ..monitoring.judge import judge
 from ..monitoring.summary import monitors
@@ -78,10 +79,10 @@ def calibrate(
         derived = derive(seen.values, seen.sampling, seen.usable, budget=budget)
     except ValueError as error:
         raise ProjectError(f"nothing can be judged: {error}", hint="ml monitor", exit=Exit.SAID_NO) from None
-    known = calibrations.false_pages(history.storage)
+    known = false_pages.read(history.storage)
     if false:
         known += (told := _called_false(_replay(seen, derived, known), false))
-        calibrations.add_false(told, history.storage)
+        false_pages.record(told, history.storage)
     replayed = _replay(seen, derived, known)
     paged = int(rule.pages(replayed.fired).sum())
     judged = int(replayed.judged.sum())
@@ -112,7 +113,7 @@ def calibrate(
 
 def _replay(seen: Evidence, derived: Constants, false: Sequence[FalsePage]) -> Evidence:
     """The history by these thresholds. A page that was called false counts for the days before it, too."""
-    raised = calibrations.raised(list(false), derived.c2, derived.big, seen.last)
+    raised = false_pages.raised(false, derived.c2, derived.big, seen.last)
     return Evidence(
         seen.monitors, seen.observed, seen.first, seen.last, Thresholds(derived.c2, derived.big, raised), seen.masked
     )

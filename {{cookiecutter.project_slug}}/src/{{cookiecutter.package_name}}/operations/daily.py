@@ -128,8 +128,6 @@ def _everything(job: Job) -> Attempt:
     arrived = {table.name: intake.ingest(job, table) for table in CONTRACT.tables.values()}
     there = arrived[CONTRACT.rows.name]
     job.run.storage.sweep(reports.FOLDER, f"{job.day}.json")
-    due = job.day - timedelta(days=CONTRACT.labels_complete_after)
-    job.run.storage.sweep(losses.FOLDER, f"{due}.json")
     _forget(job)
     loaded = _score(job, there=there)
     _labels(job, loaded)

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from ..clock import days as calendar
 from ..monitoring import calibration as calibrations
+from ..monitoring import false_pages
 from ..monitoring.calibration import Calibration
 from ..monitoring.evidence import REACH, UNCALIBRATED, YOUNG, Thresholds, Values, evidence
 from ..monitoring.holidays import masked
@@ -62,7 +63,7 @@ def stand(day: date, history: History) -> Stand:
     mask = masked(day - timedelta(days=REACH), day, history.operations.monitoring.holidays)
     calibration = calibrations.read(history.storage)
     c2, big = (calibration.c2, calibration.big) if calibration else (UNCALIBRATED.c2, UNCALIBRATED.big)
-    raised = calibrations.raised(calibrations.false_pages(history.storage), c2, big, day)
+    raised = false_pages.raised(false_pages.read(history.storage), c2, big, day)
     return Stand(calibration, mask, history.days(day, mask), Thresholds(c2, big, raised))
 
 

@@ -16,7 +16,7 @@ from ..data.describe import request_columns
 from ..data.store import PREDICTIONS, Manifest, Store
 from ..errors import Exit, ProjectError
 from ..model.version import ModelVersion
-from ..monitoring import summary
+from ..monitoring import summaries, summary
 from ..monitoring.monitor import Observed
 from ..monitoring.reference import Reference
 from ..monitoring.summary import Summary
@@ -98,7 +98,7 @@ class History:
         ``anew`` is the first part of the name that they are kept under, and the version that has to have made them.
         """
         name = f"{anew[0]}{_table(reference)}"
-        kept, digests = summary.read(name, self.storage), self.store.digests(table)
+        kept, digests = summaries.read(name, self.storage), self.store.digests(table)
 
         def fits(one: Summary | None, digest: str) -> bool:
             if one is None or one.reference != reference.digest or one.source[: len(digest)] != digest:
@@ -116,9 +116,8 @@ class History:
         if lacking:
             with ThreadPoolExecutor(READERS) as readers:
                 made = {day: new for day, new in readers.map(one, lacking) if new is not None}
-            kept = {day: old for day, old in kept.items() if day not in lacking} | made
-            summary.write(kept, name, self.storage)
-        return {day: kept[day] for day in there if day in kept}
+            summaries.add(made, name, self.storage)
+        return {day: found for day in there if (found := made.get(day) if day in lacking else kept[day])}
 
     def of(self, reference: Reference, day: date) -> Summary | None:
         """A day's summary from its partition; None without one, and where it is not whole."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..config import OperationsConfig
 from ..data.store import Store
 from ..model.version import ModelVersion
+from ..monitoring.report import LOCK
 from ..storage import Storage
 from .realised import Loss, Realised, realised
 
@@ -34,7 +35,8 @@ class Losses(BaseModel):
 def keep(said: Realised, storage: Storage) -> Losses:
     """Keep what was just worked out."""
     kept = Losses(day=said.day, metric=said.metric, model_version=said.version, losses=list(said.losses))
-    storage.write_json(_key(said.day), kept.model_dump(mode="json"))
+    with storage.alone_at(_key(said.day), LOCK):
+        storage.write_json(_key(said.day), kept.model_dump(mode="json"))
     return kept
 
 

@@ -13,6 +13,7 @@ from ..data.store import PREDICTIONS
 from ..errors import Exit, ProjectError
 from ..monitoring import learning, rule
 from ..monitoring.reference import Reference
+from ..monitoring.report import LOCK
 from ..spec import Column
 from .history import PREDICTION, History, watched_prediction
 
@@ -65,7 +66,8 @@ def in_force(history: History, calibrated: References | None, days: Sequence[dat
 
 
 def _keep(history: History, references: References) -> None:
-    history.storage.write(KEPT, (references.model_dump_json() + "\n").encode())
+    with history.storage.alone_at(KEPT, LOCK):
+        history.storage.write(KEPT, (references.model_dump_json() + "\n").encode())
 
 
 def _kept(history: History) -> References | None:
