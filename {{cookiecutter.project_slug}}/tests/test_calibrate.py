@@ -16,8 +16,8 @@ from {{cookiecutter.package_name}}.data.store import Store
 from {{cookiecutter.package_name}}.monitoring import calibration, false_pages
 from {{cookiecutter.package_name}}.monitoring.calibration import Calibration
 from {{cookiecutter.package_name}}.monitoring.false_pages import FalsePage, raised
-from {{cookiecutter.package_name}}.monitoring.report import Finding
-from {{cookiecutter.package_name}}.operations.drift import Found, drift
+from {{cookiecutter.package_name}}.monitoring.report import Finding, Report
+from {{cookiecutter.package_name}}.operations.drift import drift, stand
 from {{cookiecutter.package_name}}.operations.history import History
 from {{cookiecutter.package_name}}.operations.ledger import Ledger
 
@@ -31,15 +31,27 @@ def history(project: Project) -> History:
     return History(operations, Store(project.paths), Ledger(project.paths, operations).storage)
 
 
-def found(project: Project, day: date = NEXT) -> Found:
-    return drift(day, history(project))
+def found(project: Project, day: date = NEXT) -> Report:
+    """What drift has to say, and how far the monitor is."""
+    here = history(project)
+    now = stand(day, here)
+    findings, shapes = drift(day, here, now)
+    return Report(
+        day=day,
+        state=now.state,
+        days_to_go=now.days_to_go,
+        calibrated=now.calibration.last if now.calibration else None,
+        holiday=now.masked.get(day),
+        findings=findings,
+        shapes=shapes,
+    )
 
 
-def by_name(said: Found) -> dict[str, Finding]:
+def by_name(said: Report) -> dict[str, Finding]:
     return {finding.monitor: finding for finding in said.findings}
 
 
-def wrong(said: Found) -> dict[str, str]:
+def wrong(said: Report) -> dict[str, str]:
     return {finding.monitor: finding.outcome for finding in said.findings if finding.outcome in ("page", "ticket")}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -15,6 +15,7 @@ from .typed_yaml import Strict, load
 
 NAME = "[a-z][a-z0-9-]{0,39}"
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 Variable = Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]{0,63}$")]
 """The name of an environment variable: what it holds is a secret, and stands in no file of the project."""
 

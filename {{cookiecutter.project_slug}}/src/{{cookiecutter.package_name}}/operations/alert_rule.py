@@ -6,13 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from ..config import AlertsConfig
+from ..config import WEEKDAYS, AlertsConfig
 from .alert_state import Alert, State
+from .codes import MONITORED
 from .day import Day
 from .urgent import RUN, Key, Urgent
 
-COMES_AND_GOES = ("DRIFT", "PERF")
-"""First letters of the codes of monitors: a day without says nothing about what they saw before."""
 UNPROVEN = ("late", "failed", "running")
 """Outcomes of a step that did not look again at what it had said."""
 
@@ -54,11 +53,8 @@ def notice(
 
 
 def _told(day: Day, promoted: Collection[str]) -> list[Urgent]:
-    made = day.step("retrain", lambda step: "version" in step.facts)
-    settled = made is not None and made.facts["version"] in promoted
-    left = [item for item in day.urgent if not (settled and item.code == "TRAIN003")]
     # before the deadline another try may mend it, and one is on its way
-    return [item for item in left if not (day.state == "waiting" and item.code == "RUN002")]
+    return [item for item in day.asks(promoted) if not (day.state == "waiting" and item.code == "RUN002")]
 
 
 def _by_key(items: list[Urgent]) -> dict[Key, Urgent]:
@@ -109,7 +105,7 @@ def _muted_by(alert: Alert, alerts: list[Alert], telling: list[Alert], config: A
     for back in range(1, config.cooldown_days):
         before = _same(alert.key, alerts, alert.day - timedelta(days=back))
         if before is None or before.tier != "page":
-            if alert.code.startswith(COMES_AND_GOES):
+            if alert.code.startswith(MONITORED):
                 continue
             return None
         if before.message is not None or before in telling:
@@ -119,8 +115,8 @@ def _muted_by(alert: Alert, alerts: list[Alert], telling: list[Alert], config: A
 
 def digest_due(state: State, config: AlertsConfig, now: datetime) -> bool:
     """Whether the weekday of the digest has come since the last one; the first has a week to gather."""
-    weekday = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday").index(config.digest)
-    begins = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=(now.weekday() - weekday) % 7)
+    since = (now.weekday() - WEEKDAYS.index(config.digest)) % 7
+    begins = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=since)
     return state.digested is not None and state.digested < begins
 
 

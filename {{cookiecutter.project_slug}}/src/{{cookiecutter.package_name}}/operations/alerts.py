@@ -123,7 +123,7 @@ def _about(days: Sequence[Day], paths: Paths, operations: OperationsConfig) -> t
         version = f"{operations.model}/{last['version']}"
         champion = f"{version} since {datetime.fromisoformat(last['at']):%Y-%m-%d %H:%M} UTC"
         champion += f"; before it {operations.model}/{before}: uv run ml rollback" if before else "; none before it"
-    made = [step for day in days if (step := day.step("retrain", lambda step: "version" in step.facts))]
+    made = [day.challenger for day in days if day.challenger]
     good = next((day for day in reversed(days) if day.state == "ok"), None)
     fine = f"{good.date}, scored by {good.version}" if good else f"none of the last {WATCHED}"
     about = alert_text.About(operations, champion, version, made[-1].facts["version"] if made else "", fine)

@@ -70,7 +70,7 @@ def calibrate(
         whose = loaded.name if loaded and reference.predictions else None
         found = history.summaries(reference, calendar(days[0], last), report, whose)
         watched += monitors(reference)
-        parts.append(values(found, whose))
+        parts.append(values(found))
     errors, rows = matured(calendar(days[0], last), operations, history.store, history.storage, loaded)
     watched, parts = watched + errors, [*parts, rows]
     seen = Evidence(watched, merged(*parts), days[0], last, Thresholds(np.inf, np.inf), mask)

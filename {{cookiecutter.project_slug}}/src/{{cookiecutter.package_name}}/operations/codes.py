@@ -8,6 +8,9 @@ Tier = Literal["ok", "log", "ticket", "page"]
 """``page``: act now. ``ticket``: this week. ``log``: good to know."""
 TIERS: tuple[Tier, ...] = ("ok", "log", "ticket", "page")
 
+MONITORED = ("DRIFT", "PERF")
+"""First letters of the codes of monitors: a day without says nothing about what they saw before."""
+
 TITLES = {
     "FRESH001": "not there yet",
     "FRESH002": "missing past the deadline",

@@ -135,6 +135,16 @@ class Day:
         return "" if renewed else "; in force since an earlier attempt"
 
     @property
+    def challenger(self) -> Step | None:
+        """The newest retraining that registered a version, which is among its facts."""
+        return self.step("retrain", lambda step: "version" in step.facts)
+
+    def asks(self, promoted: Collection[str]) -> list[Urgent]:
+        """What is urgent. Of versions that were ``promoted`` none waits for a person any more."""
+        settled = self.challenger is not None and self.challenger.facts["version"] in promoted
+        return [item for item in self.urgent if not (settled and item.code == "TRAIN003")]
+
+    @property
     def seconds(self) -> float | None:
         """How long the last attempt took."""
         last = self.attempt

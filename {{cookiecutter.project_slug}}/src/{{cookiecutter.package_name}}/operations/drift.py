@@ -22,18 +22,6 @@ from .references import References, in_force
 
 
 @dataclass(frozen=True)
-class Found:
-    """Everything for a report of a day but what is known without a history."""
-
-    state: State
-    days_to_go: int
-    calibrated: date | None
-    holiday: str | None
-    findings: list[Finding]
-    shapes: list[Shape]
-
-
-@dataclass(frozen=True)
 class Stand:
     """How far the monitor is on a day: what it has learned, what is left out, and the thresholds in force."""
 
@@ -67,16 +55,13 @@ def stand(day: date, history: History) -> Stand:
     return Stand(calibration, mask, history.days(day, mask), Thresholds(c2, big, raised))
 
 
-def drift(day: date, history: History, now: Stand | None = None) -> Found:
-    """Judge the rows and predictions of ``day``. Without any rows of it there are no findings."""
-    now = now or stand(day, history)
+def drift(day: date, history: History, now: Stand) -> tuple[list[Finding], list[Shape]]:
+    """Judge the rows and predictions of ``day``, and draw what is out of its range. Without rows there is nothing."""
     before = now.calibration
     known = References(rows=before.reference, predictions=before.predictions) if before else None
     references = in_force(history, known, now.days)
-    holiday = now.masked.get(day)
-    last = before.last if before else None
     if references is None or history.store.manifest(references.rows.table, day) is None:
-        return Found(now.state, now.days_to_go, last, holiday, [], [])
+        return [], []
     findings: list[Finding] = []
     drawn: list[Shape] = []
     reach = list(calendar(day - timedelta(days=REACH - 1), day))
@@ -86,13 +71,12 @@ def drift(day: date, history: History, now: Stand | None = None) -> Found:
             continue  # the step that scores says why
         version = manifest.model_version if manifest else None
         summaries = history.summaries(reference, reach, version=version)
-        seen = evidence(day, monitors(reference), values(summaries, version), now.thresholds, now.masked)
+        seen = evidence(day, monitors(reference), values(summaries), now.thresholds, now.masked)
         found = judge(seen, armed=now.armed, references=levels(reference), version=version)
         findings += found
         if any(finding.outcome in URGENT for finding in found):
             drawn += shapes(found, reference, history.of(reference, day))
-    findings += _unknown(references, history)
-    return Found(now.state, now.days_to_go, last, holiday, findings, drawn)
+    return findings + _unknown(references, history), drawn
 
 
 def series(

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
@@ -30,6 +32,7 @@ READERS = 4
 """Days read at once: a bucket takes its time for each."""
 PREDICTION = "prediction"
 Report = Callable[[str], None]
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class History:
         ``version``, where one is given; it predicts the others' days anew where it is the one in force.
         """
         wanted = list(days)
-        found = self._made(_table(reference), reference, wanted, report, self.of)
+        table = _table(reference)
+        found = self._made(table, table, wanted, report, reference, self.of)
         if version is None:
             return found
         for day in wanted[-1:]:  # two versions that predict the same to the bit leave the same bytes
@@ -81,29 +85,30 @@ class History:
         if self.loaded is not None and version == self.loaded.name:
             others = [day for day in wanted if day not in found]
             anew = partial(self._anew, predict=by(self.loaded), version=version)
-            found |= self._made(CONTRACT.rows.name, reference, others, report, anew, (ANEW, version))
+            found |= self._made(f"{ANEW}{table}", CONTRACT.rows.name, others, report, reference, anew, version)
         return found
 
     def _made(
         self,
+        name: str,
         table: str,
-        reference: Reference,
         days: Sequence[date],
         report: Report,
+        reference: Reference,
         make: Callable[[Reference, date], Summary | None],
-        anew: tuple[str, str | None] = ("", None),
+        version: str | None = None,
     ) -> dict[date, Summary]:
-        """The summaries of a table's days, those that are kept and those that ``make`` makes; these are kept then.
+        """The summaries that are kept under ``name``, and of other days those that ``make`` makes; these are kept then.
 
-        ``anew`` is the first part of the name that they are kept under, and the version that has to have made them.
+        They fit if they are of the partitions of ``table`` as they are now, of ``reference``, and of ``version`` where
+        one is given.
         """
-        name = f"{anew[0]}{_table(reference)}"
         kept, digests = summaries.read(name, self.storage), self.store.digests(table)
 
         def fits(one: Summary | None, digest: str) -> bool:
             if one is None or one.reference != reference.digest or one.source[: len(digest)] != digest:
                 return False
-            return anew[1] is None or one.model_version == anew[1]
+            return version is None or one.model_version == version
 
         def one(day: date) -> tuple[date, Summary | None]:
             made = make(reference, day)
@@ -121,42 +126,41 @@ class History:
 
     def of(self, reference: Reference, day: date) -> Summary | None:
         """A day's summary from its partition; None without one, and where it is not whole."""
-        table = _table(reference)
+
+        def look(manifest: Manifest, path: Path) -> Summary:
+            names = pl.read_parquet_schema(path)
+            named = {PREDICTION: watched_prediction(list(names))} if reference.predictions else {}
+            about = {"source": manifest.sha256, "model_version": manifest.model_version}
+            return summary.of_file(path, day, reference, named, **about)
+
+        return self.partition(_table(reference), day, look)
+
+    def _anew(self, reference: Reference, day: date, *, predict: Predict, version: str) -> Summary | None:
+        """A day as ``version`` would have predicted it, from its rows."""
+
+        def look(manifest: Manifest, path: Path) -> Summary:
+            rows = predict(path).alias(PREDICTION).to_frame()
+            about = {"source": manifest.sha256, "model_version": version}
+            return summary.summarise(rows, day, reference, manifest.rows, **about)
+
+        return self.partition(CONTRACT.rows.name, day, look)
+
+    def partition(self, table: str, day: date, look: Callable[[Manifest, Path], Seen]) -> Seen | None:
+        """What ``look`` says of a partition; None without one, and where it is not whole or cannot be read."""
         try:
             if (manifest := self.store.manifest(table, day)) is None:
                 return None
             with self.store.file(table, day) as path:
-                names = pl.read_parquet_schema(path)
-                named = {PREDICTION: watched_prediction(list(names))} if reference.predictions else {}
-                about = {"source": manifest.sha256, "model_version": manifest.model_version}
-                return summary.of_file(path, day, reference, named, **about)
+                return look(manifest, path)
         except ProjectError as error:
             if error.exit is Exit.REFUSED:
                 return None
             raise
 
-    def _anew(self, reference: Reference, day: date, *, predict: Predict, version: str) -> Summary | None:
-        """A day as ``version`` would have predicted it, from its rows."""
-        try:
-            if (manifest := self.store.manifest(CONTRACT.rows.name, day)) is None:
-                return None
-            with self.store.file(CONTRACT.rows.name, day) as path:
-                rows = predict(path).alias(PREDICTION).to_frame()
-        except ProjectError as error:
-            if error.exit is Exit.REFUSED:
-                return None
-            raise
-        about = {"source": manifest.sha256, "model_version": version}
-        return summary.summarise(rows, day, reference, manifest.rows, **about)
 
-
-def values(summaries: Mapping[date, Summary], version: str | None = None) -> dict[date, dict[str, Observed]]:
-    """What the monitors of some summaries saw each day; of predictions only ``version``'s, where one is given."""
-    found: dict[date, dict[str, Observed]] = {}
-    for day, one in summaries.items():
-        if version is None or one.model_version == version:
-            found[day] = {name: one.observed(name) for name in one.values}
-    return found
+def values(summaries: Mapping[date, Summary]) -> dict[date, dict[str, Observed]]:
+    """What the monitors of some summaries saw each day."""
+    return {day: {name: one.observed(name) for name in one.values} for day, one in summaries.items()}
 
 
 def merged(*parts: dict[date, dict[str, Observed]]) -> dict[date, dict[str, Observed]]:

@@ -6,7 +6,6 @@ without an end. The next run closes that attempt as ``interrupted``.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -166,11 +165,7 @@ class Ledger:
 
     def days(self) -> list[date]:
         """Days that have a record, oldest first."""
-        days = []
-        for name in self.storage.names(self.pipeline):
-            with suppress(ValueError):
-                days.append(date.fromisoformat(name.removesuffix(".json")))
-        return days
+        return self.storage.days(self.pipeline)
 
 
 def worst(outcomes: list[Outcome]) -> Outcome:

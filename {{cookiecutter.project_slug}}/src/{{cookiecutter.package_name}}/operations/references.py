@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from ..contract import CONTRACT
-from ..data.store import PREDICTIONS
-from ..errors import Exit, ProjectError
+from ..data.store import PREDICTIONS, Manifest
 from ..monitoring import learning, rule
 from ..monitoring.reference import Reference
 from ..monitoring.report import LOCK
@@ -94,14 +94,9 @@ def _learn_predictions(history: History, days: Sequence[date]) -> Reference | No
 
 def _spread(history: History, table: str, days: Sequence[date]) -> pl.DataFrame | None:
     each = -(-learning.ROWS // max(len(days), 1))
-    parts = []
-    for day in days:
-        try:
-            if (manifest := history.store.manifest(table, day)) is None:
-                continue
-            with history.store.file(table, day) as path:
-                parts.append(learning.spread(pl.scan_parquet(path), manifest.rows, each))
-        except ProjectError as error:
-            if error.exit is not Exit.REFUSED:
-                raise
+
+    def look(manifest: Manifest, path: Path) -> pl.DataFrame:
+        return learning.spread(pl.scan_parquet(path), manifest.rows, each)
+
+    parts = [rows for day in days if (rows := history.partition(table, day, look)) is not None]
     return pl.concat(parts, how="diagonal_relaxed") if parts else None

@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from .codes import MONITORED
 from .day import INGEST, Day, brief, duration
 from .ledger import Attempt, Step
 from .status import Status
-
-DRIFT = ("DRIFT", "PERF")
-"""How the codes of the monitor's checks begin that watch values and errors."""
 
 STATES = {
     "learning": "learning, {days_to_go} days to go; until then the contract's bounds only",
@@ -117,7 +115,7 @@ def model(day: Day) -> str:
 
 def _drift(day: Day) -> str:
     step = day.step("monitor")
-    found = [check for check in (step.checks if step else []) if check.code.startswith(DRIFT)]
+    found = [check for check in (step.checks if step else []) if check.code.startswith(MONITORED)]
     facts = step.facts if step else {}
     if "state" not in facts:
         return "not watched"

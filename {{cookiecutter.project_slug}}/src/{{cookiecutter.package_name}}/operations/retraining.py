@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from ..config import ModelConfig, OperationsConfig, load_model
+from ..config import WEEKDAYS, ModelConfig, OperationsConfig, load_model
 from ..errors import ProjectError
 from ..model.id import VersionId
 from ..paths import Paths
 from ..serving.pointer import Pointer
 from .attempt import Job, Run
+from .codes import MONITORED
 from .ledger import Said, Step
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-DRIFT = ("DRIFT", "PERF")
-"""First letters of the codes that call for a new model."""
 WINDOW, VIOLATIONS = 5, 2
 """On drift: in two of the last five days, today among them. One bad day is as often upstream's as the world's."""
 REST = timedelta(days=7)
@@ -53,7 +51,7 @@ def due(day: date, operations: OperationsConfig, run: Run) -> str | None:
     for back in range(WINDOW):
         today = day - timedelta(days=back)
         attempt = run.attempt if back == 0 else run.before(today)
-        codes = sorted({c.code for c in attempt.checks if c.code.startswith(DRIFT)}) if attempt else []
+        codes = sorted({c.code for c in attempt.checks if c.code.startswith(MONITORED)}) if attempt else []
         drifted += [f"{today} ({', '.join(codes)})"] if codes else []
         if back == 0 and not codes:
             return None

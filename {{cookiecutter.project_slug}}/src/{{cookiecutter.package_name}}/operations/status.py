@@ -165,9 +165,8 @@ def _count(day: Day, tier: Tier) -> int:
 
 
 def _actions(day: Day, operations: OperationsConfig, champion: str, ever: set[str]) -> list[Action]:
-    made = day.step("retrain", lambda step: "version" in step.facts)
-    settled = made is not None and made.facts["version"] in ever
-    urgent = [(item.tier, item.code, item.said) for item in day.urgent if not (settled and item.code == "TRAIN003")]
+    made = day.challenger
+    urgent = [(item.tier, item.code, item.said) for item in day.asks(ever)]
     logged = day.attempt.checks if day.attempt else []
     urgent += [(check.tier, check.code, check.said) for check in logged if check.code == "SCORE001"]
     words = {

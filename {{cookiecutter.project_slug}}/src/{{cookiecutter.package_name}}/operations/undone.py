@@ -39,8 +39,7 @@ def days(before: list[Day]) -> list[str]:
 def challengers(told: list[Day], ever: set[str]) -> list[str]:
     """The newest version that an earlier day trained, where it still waits for a person."""
     for day in reversed(told):
-        made = day.step("retrain", lambda step: "version" in step.facts)
-        if made is not None:
+        if (made := day.challenger) is not None:
             waits = any(check.code == "TRAIN003" for check in made.checks) and made.facts["version"] not in ever
             if not waits or day is told[-1]:  # the day's own is among its actions
                 return []

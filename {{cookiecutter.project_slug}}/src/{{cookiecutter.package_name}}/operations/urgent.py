@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from ..monitoring.report import URGENT
 from .codes import Tier
 from .ledger import Attempt, Step, worst
 
@@ -12,7 +13,6 @@ Key = tuple[str, str]
 """What an alert of a day is known by: its code, and the monitor or the step that it is about."""
 RUN = "run"
 """What is said of a day as a whole is about this."""
-URGENT = ("page", "ticket")
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,8 @@ def watch(
     report.normal = usual.as_facts() if usual else None
     report.findings += [_contract(manifest), _rows(manifest, usual, now)]
     try:
-        seen = drift(day, history, now)
-        report.findings += seen.findings
-        report.shapes = seen.shapes
+        findings, report.shapes = drift(day, history, now)
+        report.findings += findings
         report.findings += judged(day, operations, store, storage, loaded, now)
     except Exception as raised:
         if plain(raised) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from functools import cached_property
 
 from prometheus_client.core import GaugeMetricFamily
@@ -89,17 +89,10 @@ class Monitored(Collector):
 
     def _newest(self, _: float) -> Report | None:
         try:
-            days = sorted(filter(None, map(_day, self._storage.names(report.FOLDER))), reverse=True)
-            return next(filter(None, (report.read(day, self._storage) for day in days[:NEWEST])), None)
+            days = reversed(self._storage.days(report.FOLDER)[-NEWEST:])
+            return next(filter(None, (report.read(day, self._storage) for day in days)), None)
         except OSError as error:
             raise Away(f"does not answer: {error}") from error
-
-
-def _day(name: str) -> date | None:
-    try:
-        return date.fromisoformat(name.removesuffix(".json"))
-    except ValueError:
-        return None
 
 
 def families(found: Report) -> list[GaugeMetricFamily]:

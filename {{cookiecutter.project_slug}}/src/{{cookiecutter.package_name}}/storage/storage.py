@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import date
 from pathlib import Path
 
 from ..errors import Exit, ProjectError
@@ -39,6 +40,16 @@ class Storage(ABC):
     @abstractmethod
     def names(self, folder: str) -> list[str]:
         """Names of the objects directly below ``folder`` (``partitions/parcels``), sorted; drafts are none."""
+
+    def days(self, folder: str) -> list[date]:
+        """Days that objects of ``folder`` are named after (``2026-05-31.json``), oldest first. Other names are none."""
+        found = []
+        for name in self.names(folder):
+            stem, _, kind = name.rpartition(".")
+            with suppress(ValueError):
+                if kind == "json" and len(stem) == len("2026-05-31"):
+                    found.append(date.fromisoformat(stem))
+        return found
 
     @abstractmethod
     def file(self, key: str) -> AbstractContextManager[Path]:
