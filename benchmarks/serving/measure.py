@@ -20,7 +20,7 @@ from typing import Any
 
 import models
 import numpy as np
-from names import FASTAPI, MLFLOW, OURS, OWN
+from names import FASTAPI, MLFLOW, OURS, OWN, UNLOGGED
 from peers import VERSIONS, by_columns, everybody, split
 from servers import Running, Server, encoded
 from wrk import Wrk
@@ -127,6 +127,7 @@ class Bench:
         forms = {
             "ours, JSON rows": (OURS, None),
             "ours, columns": (OURS, by_columns),
+            f"{UNLOGGED}, columns": (UNLOGGED, by_columns),
             "mlflow, records": (MLFLOW, None),
             "mlflow, split": (MLFLOW, lambda rows: split(rows)),
         }

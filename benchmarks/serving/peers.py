@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from names import BATCHED, BENTOML, FASTAPI, LITSERVE, MLFLOW, MLSERVER, NAIVE, OURS, OWN, RAW
+from names import BATCHED, BENTOML, FASTAPI, LITSERVE, MLFLOW, MLSERVER, NAIVE, OURS, OWN, RAW, UNLOGGED
 from servers import Server
 
 APPS = Path(__file__).parent / "apps"
@@ -68,6 +68,21 @@ def elsewhere(*packages: str) -> list[str]:
     return command
 
 
+def unlogged(root: Path, made: Path) -> Path:
+    """The project once more, all of it by links but for an ``operations.yaml`` that keeps no prediction log."""
+    place = made / "unlogged"
+    place.mkdir()
+    for entry in root.iterdir():
+        if entry.name != "operations.yaml":
+            (place / entry.name).symlink_to(entry)
+    text = (root / "operations.yaml").read_text(encoding="utf-8")
+    logged = "  log:                # the prediction log\n    enabled: true\n"
+    assert text.count(logged) == 1
+    text = text.replace(logged, logged.replace("true", "false"))
+    (place / "operations.yaml").write_text(text, encoding="utf-8")
+    return place
+
+
 def uvicorn(app: str, *options: str) -> list[str]:
     return [
         sys.executable,
@@ -108,16 +123,12 @@ def everybody(package: str, made: Path) -> dict[str, Server]:
         )
 
     quiet = "--no-access-log"
+    serve = [sys.executable, "-m", f"{package}.cli", "serve", "--port", "{port}"]
     return {
         RAW: Server(uvicorn("echo", quiet), "/predict", one, None, slow=False),
         FASTAPI: Server(uvicorn("fastapi_echo", quiet), "/predict", one, None, slow=False, env=contract),
-        OURS: Server(
-            [sys.executable, "-m", f"{package}.cli", "serve", "--port", "{port}"],
-            "/predict",
-            one,
-            ours,
-            slow=False,
-        ),
+        OURS: Server(serve, "/predict", one, ours, slow=False),
+        UNLOGGED: Server(serve, "/predict", one, ours, slow=False, cwd=unlogged(Path.cwd(), made)),
         OWN: mlflow("own"),
         MLFLOW: mlflow("mlflow"),
         BENTOML: Server(

@@ -31,6 +31,8 @@ class Server:
     slow: bool = True
     """Tens of requests a second: its slice is longer, for as many requests."""
     env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    """Where it is started; None for the project."""
 
 
 class Running:
@@ -44,7 +46,7 @@ class Running:
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 ["taskset", "-c", str(core), *words],
-                cwd=cwd,
+                cwd=server.cwd or cwd,
                 env={**os.environ, **server.env},
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -423,6 +423,18 @@ def test_a_false_page_is_labelled_for_the_monitor_until_somebody_says_otherwise(
     assert json.loads(labels.read_bytes()) == []
 
 
+def test_a_torn_list_of_false_pages_is_refused_and_never_written_over(project: Project) -> None:
+    labels = project.paths.root / "var" / "ledger" / "alerts" / "false.json"
+    partial(project, DAY, drifted("parcels.weight_g.mean", 6.1))
+    tell(project)
+    labels.write_text('[{"monitor": ', "utf-8")
+    ran = project.ml("alerts", "ack", "1", "--false")
+    assert ran.code == 2
+    assert "var/ledger/alerts/false.json is no list of false pages" in ran.err
+    assert labels.read_text("utf-8") == '[{"monitor": '
+    assert "false, " not in project.ml("alerts").out, "the answer is not kept either"
+
+
 def test_a_number_that_is_none_is_refused(project: Project) -> None:
     partial(project, DAY)
     tell(project)

@@ -31,6 +31,7 @@ from entries import (
 )
 
 from {{cookiecutter.package_name}}.config import PredictionLogConfig
+from {{cookiecutter.package_name}}.data import requests
 from {{cookiecutter.package_name}}.paths import Paths
 from {{cookiecutter.package_name}}.serving.journal import MOST_ROWS, Journal
 from {{cookiecutter.package_name}}.serving.packer import Packer, pack
@@ -277,6 +278,22 @@ def test_what_a_dead_server_left_is_packed_by_the_next_and_by_the_verb(project: 
     assert ran.json["packed"] == {"spools": 1, "rows": 1, "broken_lines": 0}
     assert ids(project) == ["a", "b", "c"] and spools(project) == []
     assert log.kept == 0
+
+
+def test_spools_that_come_while_others_are_packed_are_packed_too(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abandoned(project, entry("a"))
+    save, late = requests.save_spool, []
+
+    def slowly(*given: Any) -> tuple[int, int]:
+        if not late:
+            late.append(abandoned(project, entry("b")))
+        return save(*given)
+
+    monkeypatch.setattr(requests, "save_spool", slowly)
+    assert pack(project.paths, "data", [])["spools"] == 2
+    assert ids(project) == ["a", "b"] and spools(project) == []
 
 
 def test_the_spool_of_a_server_that_lives_is_left_alone(project: Project) -> None:

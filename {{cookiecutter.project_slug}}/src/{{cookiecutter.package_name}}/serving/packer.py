@@ -23,6 +23,8 @@ from .spool import handed_over, left_behind
 
 TIMEOUT = 600.0
 """Seconds after which a process that does not end is killed; a bucket that does not answer is given up after 20."""
+LONGEST = 300.0
+"""Seconds after which it looks for no more; what comes then is the next one's."""
 FIRST, LAST = 5.0, 300.0
 """Seconds until a packing that failed is tried again, and what the doubling of them ends at."""
 
@@ -112,7 +114,8 @@ class Packer:
 def pack(paths: Paths, data: str, redacted: list[str]) -> dict[str, int]:
     """Turn every spool here that nobody writes any more into objects of the storage ``data``, and remove it.
 
-    Returns how many spools and rows, and how many lines were no request: the last one of a machine that lost power.
+    So are those that come meanwhile, for ``LONGEST`` seconds: under load the second that it takes to start is spent
+    once. Returns how many spools and rows, and how many lines were no request: the last of a machine that lost power.
     Raises ProjectError (exit 4) or OSError when the storage says no; what was not packed stays.
     """
     from ..data.requests import save_spool
@@ -123,13 +126,15 @@ def pack(paths: Paths, data: str, redacted: list[str]) -> dict[str, int]:
         return done
     storage = open_storage(data, paths)
     paths.locks.mkdir(parents=True, exist_ok=True)
+    until = stopwatch() + LONGEST
     with FileLock(paths.locks / "journal.lock"):
-        for spool in handed_over(paths.journal):
-            rows, broken = save_spool(spool, storage, paths, redacted)
-            spool.unlink()
-            done["spools"] += 1
-            done["rows"] += rows
-            done["broken_lines"] += broken
+        while stopwatch() < until and (spools := handed_over(paths.journal)):
+            for spool in spools:
+                rows, broken = save_spool(spool, storage, paths, redacted)
+                spool.unlink()
+                done["spools"] += 1
+                done["rows"] += rows
+                done["broken_lines"] += broken
     return done
 
 
