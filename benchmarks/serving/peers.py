@@ -69,7 +69,7 @@ def elsewhere(*packages: str) -> list[str]:
 
 
 def unlogged(root: Path, made: Path) -> Path:
-    """The project once more, all of it by links but for an ``operations.yaml`` that keeps no prediction log."""
+    """The project once more, all by links but an ``operations.yaml`` that keeps no prediction log."""
     place = made / "unlogged"
     place.mkdir()
     for entry in root.iterdir():
