@@ -107,6 +107,12 @@ def test_a_quiet_history_arms_the_pager(calibrated: Project) -> None:
     assert (said["first"], said["last"], said["days"]) == (str(END - timedelta(days=69)), str(END), 70)
 
 
+def test_what_it_says_it_has_seen_ends_with_the_last_day_that_came(calibrated: Project) -> None:
+    ran = calibrated.ml("calibrate", "--date", str(END + timedelta(days=40)), "--json")
+    assert ran.code == 0, ran.out
+    assert ran.json["last"] == str(END)
+
+
 def test_calibrating_again_changes_nothing(calibrated: Project) -> None:
     before = calibrated.tree("")
     assert calibrated.ml("calibrate", "--date", str(END)).code == 0

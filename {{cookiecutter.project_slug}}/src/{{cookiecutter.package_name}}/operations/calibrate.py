@@ -61,6 +61,7 @@ def calibrate(
             hint="until then days are held against the contract's bounds only; ml backfill brings older days",
             exit=Exit.SAID_NO,
         )
+    last = days[-1]  # what was asked for may be a day that nothing came on, months later
     references = learn(history, days)
     if references is None:
         raise ProjectError("no partition can be read", hint=f"ml ingest --date {last}", exit=Exit.REFUSED)

@@ -110,7 +110,7 @@ def model(day: Day) -> str:
         return "none"
     if day.age is None:
         return day.version
-    return f"{day.version}, {day.age} days old: trained on labels until {day.trained_until}"
+    return f"{day.version}, {day.age} day{'s' * (day.age != 1)} old: trained on labels until {day.trained_until}"
 
 
 def _drift(day: Day) -> str:
