@@ -131,12 +131,18 @@ def test_a_damaged_version_is_refused_and_the_old_one_stays(two: Project) -> Non
 
 
 def test_what_is_being_answered_at_the_end_is_answered(two: Project) -> None:
+    begun = datetime.now(UTC)
     with server(two) as (address, process):
         wait_for(address, "hours/1")
         with crowd(address, example(two)) as seen:
             until(lambda: len(seen) > 50)
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)
-        # afterwards connections are refused; none that was let in was dropped on the way
         assert {status for status, _ in seen} <= {0, 200}
-        assert all("ConnectError" in why or "disconnected" in why for status, why in seen if status == 0)
+        assert not [why for status, why in seen if status == 0 and "Timeout" in why]
+        # afterwards connections are refused, and an idle one may go while its next request is on the way; of those that
+        # were let in, each of which the log has, none went without its answer
+        answered = sum(status == 200 for status, _ in seen)
+        days = {begun.date(), datetime.now(UTC).date()}
+        kept = [two.ml("requests", "--date", str(day), "--json").json["answers"] for day in sorted(days)]
+        assert sum(one["requests"] for answers in kept for one in answers) == answered
