@@ -183,8 +183,8 @@ def section(measured: dict[str, Any]) -> str:
         Promised: one page a year in the first two worlds and two in the others; with {ROWS:,} rows in the
         first two the first day for all but 0.25 sd, and three days for that.""")
     why = prose("""Where days move by themselves, ten points of a category of 2 or 5 levels are 4.7 sds of a
-        day of 1,000 rows, about as much as the threshold for once: half of them wait for the second day.
-        With heavy tails that threshold is 7, and half an sd waits too.""")
+        day of 1,000 rows, about as much as the threshold for once: a quarter of them wait for another day.
+        With heavy tails the threshold is higher, and then a third of the shifts by half an sd wait too.""")
     limits = prose("""Not simulated: columns that change together, a relation between inputs and label that
         changes (no rule that sees inputs alone can), trends that last for months, worlds that change their
         kind after the calibration.""")
