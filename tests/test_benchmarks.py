@@ -131,7 +131,7 @@ def test_a_broken_promise_of_the_server_is_said(served: dict[str, Any]):
     best["single"][names.OWN]["by rate"][1] = 10
     best["single"][names.FASTAPI] |= {"by rate": [0.7, 0.7, 0.7], "by p99": [2, 2, 2]}
     best["single"][names.OURS]["rss"] = 300
-    best["thousand"]["ratios"] |= {"ours, JSON rows": 4, columns: 8}
+    best["thousand"]["ratios"] |= {f"{names.UNLOGGED}, JSON rows": 4, columns: 8}
     best["crowd"] |= {"slowest": best["crowd"]["limit"], "statuses": {"200": 9, "503": 1, "429": 1}}
     best["crowd"] |= {"connect": 0, "read": 0, "write": 0, "timeout": 0}
     best["starts"][names.MLFLOW]["ratio"] = 0.5

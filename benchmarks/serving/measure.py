@@ -127,6 +127,7 @@ class Bench:
         forms = {
             "ours, JSON rows": (OURS, None),
             "ours, columns": (OURS, by_columns),
+            f"{UNLOGGED}, JSON rows": (UNLOGGED, None),
             f"{UNLOGGED}, columns": (UNLOGGED, by_columns),
             "mlflow, records": (MLFLOW, None),
             "mlflow, split": (MLFLOW, lambda rows: split(rows)),

@@ -1,8 +1,9 @@
-"""Long requests straight into columns: a thousand rows in 1.1 ms where one model instance a row takes 3.
+"""Long requests straight into columns: a thousand rows in 1.1 ms, as columns in 0.5; a model instance a row takes 3.
 
-JSON is parsed by the parser that pydantic has inside, and a column is looked at as a whole: which types it holds, its
-smallest and largest value. What is plainly within the contract is taken. At the slightest doubt nothing is, and the
-request model decides, as it does for short requests: no refusal comes from here.
+Columns are parsed by a request model of their own, in which texts and times are only strings; rows by the parser that
+pydantic has inside. Then a column is looked at as a whole: which types it holds, its smallest and largest value. What
+is plainly within the contract is taken. At the slightest doubt nothing is, and the request model decides, as it does
+for short requests: no refusal comes from here.
 """
 
 from __future__ import annotations
@@ -32,10 +33,16 @@ class Doubt(Exception):
 
 
 class Intake:
-    """Takes what satisfies ``columns``; ``texts`` parses a list of a column's strings where it has a pattern."""
+    """Takes what satisfies ``columns``.
 
-    def __init__(self, columns: Sequence[Column], texts: Mapping[str, TypeAdapter[Any]]) -> None:
-        self._columns, self._texts = columns, texts
+    ``typed`` parses a body of columns, with strings for texts and times; ``texts`` a list of a column's strings where
+    it has a pattern.
+    """
+
+    def __init__(
+        self, columns: Sequence[Column], typed: TypeAdapter[Any], texts: Mapping[str, TypeAdapter[Any]]
+    ) -> None:
+        self._columns, self._typed, self._texts = columns, typed, texts
         self._names = {column.name for column in columns}
         self._moments = TypeAdapter(list[AwareDatetime | None])
 
@@ -49,31 +56,44 @@ class Intake:
             if len(names) < 2:  # itemgetter gives no tuples
                 return None
             columns = zip(*map(itemgetter(*names), rows), strict=True)
-            return self._taken(dict(zip(names, columns, strict=True)), sent_as_columns=False)
+            return self._taken(dict(zip(names, columns, strict=True)), len(rows))
         except (Doubt, ValueError, TypeError, LookupError, OverflowError):
             return None
 
     def columns(self, body: bytes) -> ColumnRows | None:
         """The rows of one array a field; None in doubt."""
         try:
-            said = from_json(body, cache_strings="keys")
-            return self._taken(said["columns"], sent_as_columns=True) if len(said) == 1 else None
-        except (Doubt, ValueError, TypeError, LookupError, OverflowError, AttributeError):
+            given = self._typed.validate_json(body).__dict__["columns"].__dict__
+            (length,) = {len(values) for values in given.values() if values is not None}
+            if not length:
+                return None
+            columns: dict[str, list[Any]] = {}
+            arrays: dict[str, np.ndarray] = {}
+            as_text = set()
+            for column in self._columns:
+                name, values = column.name, given[column.name] or [None] * length
+                columns[name] = values
+                if column.kind in ("number", "integer", "flag"):
+                    arrays[name] = np.array(values, dtype=np.float64)
+                elif column.kind == "time":
+                    columns[name], seconds = self._times(values)
+                    if seconds is not None:
+                        arrays[name] = seconds
+                        as_text.add(name)
+                else:
+                    self._check_texts(column, values)
+            return ColumnRows(columns, length, arrays, frozenset(as_text), sent_as_columns=True)
+        except (Doubt, ValueError, TypeError, OverflowError):
             return None
 
-    def _taken(self, given: Mapping[str, Any], *, sent_as_columns: bool) -> ColumnRows:
-        sent = {name: values for name, values in given.items() if values is not None}
-        lengths = set(map(len, sent.values()))
-        if len(lengths) != 1 or not given.keys() <= self._names:
+    def _taken(self, given: Mapping[str, tuple[Any, ...]], length: int) -> ColumnRows:
+        if not given.keys() <= self._names:
             raise Doubt
-        (length,) = lengths
         columns: dict[str, list[Any]] = {}
         arrays: dict[str, np.ndarray] = {}
         as_text = set()
         for column in self._columns:
-            values = sent.get(column.name, [None] * length)
-            if type(values) not in (list, tuple) or not length:
-                raise Doubt
+            values: Sequence[Any] = given.get(column.name) or (None,) * length
             kinds = set(map(type, values))
             null = NoneType in kinds
             if null and not (column.nullable or column.kind == "key"):
@@ -84,20 +104,23 @@ class Intake:
             elif column.kind == "time":
                 if kinds - {str}:
                     raise Doubt
-                if (seconds := None if null else _seconds(values)) is None:
-                    values = self._moments.validate_python(values)
-                else:
+                columns[column.name], seconds = self._times(values)
+                if seconds is not None:
                     arrays[column.name] = seconds
                     as_text.add(column.name)
-                columns[column.name] = list(values)
             else:
-                self._check_texts(column, values, kinds)
+                if kinds - {str}:
+                    raise Doubt
+                self._check_texts(column, values)
                 columns[column.name] = list(values)
-        return ColumnRows(columns, length, arrays, frozenset(as_text), sent_as_columns=sent_as_columns)
+        return ColumnRows(columns, length, arrays, frozenset(as_text))
 
-    def _check_texts(self, column: Column, values: Sequence[Any], kinds: set[type]) -> None:
-        if kinds - {str}:
-            raise Doubt
+    def _times(self, values: Sequence[Any]) -> tuple[list[Any], np.ndarray | None]:
+        """The moments; or the texts themselves, with their seconds since 1970, where all are in one form."""
+        seconds = None if None in values else _seconds(values)
+        return (self._moments.validate_python(values), None) if seconds is None else (list(values), seconds)
+
+    def _check_texts(self, column: Column, values: Sequence[Any]) -> None:
         texts = set(values) - {None}
         if column.allowed is not None:
             if not texts <= set(column.allowed):
@@ -146,5 +169,6 @@ def _seconds(values: Sequence[str]) -> np.ndarray | None:
     digits = characters[:, [place for place in range(len(first)) if place not in marks]] - np.uint8(ord("0"))
     if (digits > 9).any() or not (digits[:, 0].all() and (characters[:, marks] == characters[0, marks]).all()):
         return None
-    moments = np.array([value[:-1] for value in values], dtype="datetime64[us]")
-    return moments.astype(np.int64) / 1e6
+    # without the Z, which numpy takes for a zone; it parses them as a block three times as quickly as one by one
+    plain = np.ascontiguousarray(characters[:, :-1]).view(f"S{len(first) - 1}").ravel()
+    return plain.astype("datetime64[us]").astype(np.int64) / 1e6
