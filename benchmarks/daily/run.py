@@ -83,16 +83,17 @@ def section(measured: dict[str, Any]) -> str:
         medians of {measured["rounds"]} interleaved rounds; pandera in an environment of its own, by its own
         reading. Promised: {CHECK:.0f} x.""")
     whole = prose("""`ml run` of a day: ingest as many parcels and as many deliveries, score, join as many
-        labels with as many predictions, record. Imports are paid for before; the memory has them. *Useful
-        work*: read, check, features and prediction alone, in the same process, the model already open;
-        *opened and judged*: the ratio where opening the champion, its proof replayed, and joining the
-        matured labels count as useful too. Rows in order of time and key stream from file to file;
-        shuffled ones are sorted.""")
+        labels with as many predictions, monitor, record. Imports are paid for before; the memory has them.
+        *Useful work*: read, check, features and prediction alone, in the same process, the model already
+        open, predicting by the server's short cut where the run asks the estimator itself; *opened and
+        judged*: the ratio where opening the champion, its proof replayed, and joining the matured labels
+        count as useful too. Rows in order of time and key stream from file to file; shuffled ones are
+        sorted.""")
     grows = prose(f"""CPU grows with rows to the power of {growth["all"]:.2f} from {sizes[1]:,} to
         {sizes[-1]:,}, and of {growth["last"]:.2f} over the last tenfold; promised is {EXPONENT}, and
-        {MEGABYTES:,} MB. A run of the sample's own size is mostly what every run pays once, 0.1 s after
-        imports of seconds: opening the champion and replaying its proof, hashing and writing three
-        partitions, joining the labels of a matured day, and a record after each step.""")
+        {MEGABYTES:,} MB. A run of the sample's own size is mostly what every run pays once, 0.1 to 0.2 s
+        after imports of seconds: opening the champion and replaying its proof, hashing and writing three
+        partitions, joining the labels of a matured day, the monitor, and a record after each step.""")
     how = prose(f"""One thread, {measured["cpu"]}. {page.versions(measured)}. Again: `make bench-daily`.""")
     parts = ["## The daily run", about, checks_table(measured), whole, days_table(measured), grows, how]
     return "\n\n".join(parts) + "\n"
