@@ -105,6 +105,14 @@ def test_each_alert_says_who_acts_and_has_its_place_in_the_docs() -> None:
     assert re.findall(r"^### (\w+)$", text, re.MULTILINE) == [rule["alert"] for rule in alerts]
 
 
+def test_promtool_takes_the_groups_in_the_order_of_the_file() -> None:
+    """Else it takes them in any: one time in four an alert saw the shares of the minute before."""
+    order = yaml.safe_load((RULES / "rules_test.yml").read_text(encoding="utf-8"))["group_eval_order"]
+    assert order == [
+        group["name"] for group in yaml.safe_load((RULES / "rules.yml").read_text(encoding="utf-8"))["groups"]
+    ]
+
+
 def test_the_dashboard_is_one_that_grafana_reads() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
