@@ -123,7 +123,7 @@ def _about(days: Sequence[Day], paths: Paths, operations: OperationsConfig) -> t
         version = f"{operations.model}/{last['version']}"
         champion = f"{version} since {datetime.fromisoformat(last['at']):%Y-%m-%d %H:%M} UTC"
         champion += f"; before it {operations.model}/{before}: uv run ml rollback" if before else "; none before it"
-    made = [day.challenger for day in days if day.challenger]
+    made = [step for day in days if (step := day.challenger)]
     good = next((day for day in reversed(days) if day.state == "ok"), None)
     fine = f"{good.date}, scored by {good.version}" if good else f"none of the last {WATCHED}"
     about = alert_text.About(operations, champion, version, made[-1].facts["version"] if made else "", fine)
@@ -219,8 +219,12 @@ def answer(numbers: Sequence[int], ledger: Ledger, now: datetime, *, why: str, f
         told = [known[number] for number in dict.fromkeys(numbers)]
         for alert in told:
             alert.answer = Answer(at=now, who=user(), why=why, false=false)
-        judged = [alert for alert in told if alert.monitor is not None and alert.z is not None]
-        pages = [FalsePage(monitor=str(alert.monitor), day=alert.day, z=alert.z) for alert in judged if false]
-        false_pages.record(pages, ledger.storage, withdrawn=[(str(alert.monitor), alert.day) for alert in judged])
+        pages = [
+            FalsePage(monitor=alert.monitor, day=alert.day, z=alert.z)
+            for alert in told
+            if alert.monitor is not None and alert.z is not None
+        ]
+        withdrawn = [(page.monitor, page.day) for page in pages]
+        false_pages.record(pages if false else [], ledger.storage, withdrawn=withdrawn)
         write(state, ledger.storage, now)
     return told

@@ -141,7 +141,8 @@ class Day:
 
     def asks(self, promoted: Collection[str]) -> list[Urgent]:
         """What is urgent. Of versions that were ``promoted`` none waits for a person any more."""
-        settled = self.challenger is not None and self.challenger.facts["version"] in promoted
+        made = self.challenger
+        settled = made is not None and made.facts["version"] in promoted
         return [item for item in self.urgent if not (settled and item.code == "TRAIN003")]
 
     @property

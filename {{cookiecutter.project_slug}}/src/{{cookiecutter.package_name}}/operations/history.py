@@ -103,10 +103,10 @@ class History:
         They fit if they are of the partitions of ``table`` as they are now, of ``reference``, and of ``version`` where
         one is given.
         """
-        kept, digests = summaries.read(name, self.storage), self.store.digests(table)
+        known, digests = summaries.read(name, self.storage), self.store.digests(table)
 
-        def fits(one: Summary | None, digest: str) -> bool:
-            if one is None or one.reference != reference.digest or one.source[: len(digest)] != digest:
+        def fits(one: Summary, digest: str) -> bool:
+            if one.reference != reference.digest or one.source[: len(digest)] != digest:
                 return False
             return version is None or one.model_version == version
 
@@ -116,13 +116,13 @@ class History:
             return day, made
 
         there = [day for day in days if day in digests]
-        lacking = [day for day in there if not fits(kept.get(day), digests[day])]
-        made: dict[date, Summary] = {}
-        if lacking:
+        found = {day: known[day] for day in there if day in known and fits(known[day], digests[day])}
+        if lacking := [day for day in there if day not in found]:
             with ThreadPoolExecutor(READERS) as readers:
                 made = {day: new for day, new in readers.map(one, lacking) if new is not None}
             summaries.add(made, name, self.storage)
-        return {day: found for day in there if (found := made.get(day) if day in lacking else kept[day])}
+            found |= made
+        return {day: found[day] for day in there if day in found}
 
     def of(self, reference: Reference, day: date) -> Summary | None:
         """A day's summary from its partition; None without one, and where it is not whole."""

@@ -83,17 +83,18 @@ class Storage(ABC):
         self.write(key, as_json(value))
 
     @contextmanager
-    def alone_in(self, folder: str, lock: str, name: str = "") -> Generator[None]:
-        """Under the lock, and without what a killed run left in ``folder``, with ``name`` only of that object."""
+    def alone_in(self, folder: str, lock: str) -> Generator[None]:
+        """Under the lock, and without what a killed run left in ``folder``."""
         with self.locked(lock):
-            self.sweep(folder, name)
+            self.sweep(folder)
             yield
 
     @contextmanager
     def alone_at(self, key: str, lock: str) -> Generator[None]:
         """Under the lock, and without what a killed run left of the object ``key``."""
         folder, _, name = key.rpartition("/")
-        with self.alone_in(folder, lock, name):
+        with self.locked(lock):
+            self.sweep(folder, name)
             yield
 
 
