@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestRegressor
 
 from {{cookiecutter.package_name}}.model import masks, trees
+from {{cookiecutter.package_name}}.model.grid import CELLS, Grid
 
 NUMBERS, LEVELS = 4, (6, 3)
 MASK = [False] * NUMBERS + [True] * len(LEVELS)
@@ -91,6 +92,35 @@ def test_leaf_masks_are_the_walk_through_any_trees(
     assert many is not None
     assert same(many(asked), estimator.predict(asked) if rows else np.empty(0))
     assert same(many(np.asfortranarray(asked)), many(asked))
+
+
+ANY = st.floats(allow_infinity=False, allow_nan=False) | st.integers(-3, 3).map(float)
+COLUMN = st.tuples(
+    st.lists(ANY, max_size=40),
+    st.sampled_from([1.0, 1e-3, 1 / (3 * CELLS), 1e-300, 1e300]),
+    st.sampled_from([0.0, 1e9]),
+)
+
+
+@settings(deadline=None)
+@given(columns=st.lists(COLUMN, max_size=4), asked=st.lists(ANY, max_size=40), seed=st.integers(0, 2**32 - 1))
+def test_a_grid_finds_the_places_that_searchsorted_finds(
+    columns: list[tuple[list[float], float, float]], asked: list[float], seed: int
+) -> None:
+    """Thresholds close together, far apart, and so many in a cell that it takes several steps."""
+    cuts = {}
+    for number, (values, scale, shift) in enumerate(columns):
+        with np.errstate(over="ignore"):
+            moved = np.array(values, dtype=np.float64) * scale + shift
+        cuts[2 * number + 1] = np.unique(np.append(moved[np.isfinite(moved)], np.inf))
+    odd = [np.inf, -np.inf, np.nan, 0.0, -0.0, 5e-324]
+    near = [other for of in cuts.values() for cut in of for other in (cut, np.nextafter(cut, -np.inf))]
+    some = np.random.default_rng(seed).choice([*asked, *odd, *near], (50, 2 * len(columns) + 1))
+    grid = Grid(cuts)
+    places = grid.places(some)
+    assert places.shape == (len(cuts), 50)
+    for found, (number, of) in zip(places, cuts.items(), strict=True):
+        assert (found - grid.starts[number]).tolist() == of.searchsorted(some[:, number]).tolist()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from .grid import Grid
+
 Predict = Callable[[np.ndarray], np.ndarray]
 """Matrix (n, p) to values (n,): predictions, or probabilities of yes."""
 
@@ -39,10 +41,10 @@ def masked(estimator: Any) -> Predict | None:
         return None
     word = np.dtype(np.uint32 if most <= 32 else np.uint64)
     thresholds = _thresholds(trees, estimator.n_features_in_)
-    if sum(len(cuts) + 1 for cuts in thresholds.values()) * len(trees) * word.itemsize > MOST_BYTES:
+    grid = Grid(thresholds)
+    if grid.size * len(trees) * word.itemsize > MOST_BYTES:
         return None
-    tables = _tables(trees, leaves, thresholds, word)
-    asked = [(feature, thresholds[feature], table) for feature, table in tables.items()]
+    table = _table(trees, leaves, thresholds, grid, word)
     values = np.zeros((len(trees), most))
     for number, (order, _) in enumerate(leaves):
         values[number, : len(order)] = trees[number]["value"][order]
@@ -54,7 +56,7 @@ def masked(estimator: Any) -> Predict | None:
 
     def predict(matrix: np.ndarray) -> np.ndarray:
         rows = len(matrix)
-        places = [(table, cuts.searchsorted(matrix[:, feature])) for feature, cuts, table in asked]
+        places = grid.places(matrix)
         parts = max(-(-rows // chunk), 1)
         ends = [rows * part // parts for part in range(parts + 1)]  # of about the same size, none of one row alone
         most_rows = -(-rows // parts)
@@ -68,7 +70,7 @@ def masked(estimator: Any) -> Predict | None:
             size = to - at
             some, other = left[:size], mask[:size]
             some.fill(word.type(2**most - 1))
-            for table, place in places:
+            for place in places:
                 table.take(place[at:to], axis=0, out=other, mode="clip")
                 np.bitwise_and(some, other, out=some)
             np.bitwise_xor(some, np.subtract(some, 1, out=other), out=other)
@@ -113,17 +115,18 @@ def _thresholds(trees: list[np.ndarray], features: int) -> dict[int, np.ndarray]
     return {feature: np.unique(np.append(of, np.inf)) for feature, of in cuts.items() if len(of)}
 
 
-def _tables(
-    trees: list[np.ndarray], leaves: list[Leaves], thresholds: dict[int, np.ndarray], word: np.dtype[Any]
-) -> dict[int, np.ndarray]:
-    """For each feature, place among its thresholds and tree, (places, trees): the leaves that are left over."""
+def _table(
+    trees: list[np.ndarray], leaves: list[Leaves], thresholds: dict[int, np.ndarray], grid: Grid, word: np.dtype[Any]
+) -> np.ndarray:
+    """For each place in ``grid`` and each tree, (places, trees): the leaves that are left over."""
     full = (1 << 8 * word.itemsize) - 1
-    tables = {feature: np.full((len(cuts) + 1, len(trees)), full, word) for feature, cuts in thresholds.items()}
+    table = np.full((grid.size, len(trees)), full, word)
     for number, (nodes, (_, lefts)) in enumerate(zip(trees, leaves, strict=True)):
         asked, cuts, lenient = (nodes[of].tolist() for of in ("feature_idx", "num_threshold", "missing_go_to_left"))
         for node, bits in lefts.items():
-            table, kept = tables[asked[node]][:, number], word.type(full ^ bits)
-            table[thresholds[asked[node]].searchsorted(cuts[node]) + 1 : -1] &= kept
+            start, among, kept = grid.starts[asked[node]], thresholds[asked[node]], word.type(full ^ bits)
+            missing = start + len(among)
+            table[start + among.searchsorted(cuts[node]) + 1 : missing, number] &= kept
             if not lenient[node]:
-                table[-1] &= kept
-    return tables
+                table[missing, number] &= kept
+    return table

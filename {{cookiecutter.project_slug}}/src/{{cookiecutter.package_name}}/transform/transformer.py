@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def canonical(values: Any, kind: str) -> np.ndarray:
     if kind == "category":
         values = np.asarray(values, dtype=object)
         # pandas writes a missing string as NaN
-        if any(v is not None and not isinstance(v, str) for v in values.tolist()):
+        if not set(map(type, values.tolist())) <= {str, NoneType}:
             values = np.array([v if isinstance(v, str) else None for v in values.tolist()], dtype=object)
         return values
     values = np.asarray(values)
@@ -104,7 +105,8 @@ class Transformer(TransformerMixin, BaseEstimator):
         start = self.numbers_
         for (name, vocabulary), width in zip(self.vocabularies_.items(), self._widths(), strict=True):
             if self.encode == "ordinal":
-                matrix[:, start] = [vocabulary.get(value, np.nan) for value in raw[name].tolist()]
+                # float64 makes NaN of what is None: a level that training never saw
+                matrix[:, start] = np.array(list(map(vocabulary.get, raw[name].tolist())), dtype=np.float64)
             else:
                 for row, value in enumerate(raw[name].tolist()):
                     code = vocabulary.get(value)
