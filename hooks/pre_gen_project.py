@@ -43,8 +43,8 @@ hydra-core hypothesis hypothesis-graphql identify idna importlib-metadata inicon
 ipython-pygments-lexers iterative-telemetry itsdangerous jedi jinja2 jmespath joblib jsonschema jsonschema-rs
 jsonschema-specifications jupyter-client jupyter-core kingfisher-bin kiwisolver kombu license-expression
 limits mako markdown markdown-it-py markupsafe matplotlib matplotlib-inline mdurl mlflow mlflow-skinny
-mlflow-tracing moto msgpack multidict narwhals nbclient nbformat nbstripout nest-asyncio2 networkx nodeenv
-numpy oauthlib obstore omegaconf opentelemetry-api opentelemetry-exporter-http-transport
+mlflow-tracing moto msgpack msgspec multidict narwhals nbclient nbformat nbstripout nest-asyncio2 networkx
+nodeenv numpy oauthlib obstore omegaconf opentelemetry-api opentelemetry-exporter-http-transport
 opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common
 opentelemetry-exporter-otlp-proto-http opentelemetry-proto opentelemetry-sdk
 opentelemetry-semantic-conventions orjson packageurl-python packaging pandas parso pathspec pexpect pillow pip

@@ -1,22 +1,19 @@
-"""Long requests straight into columns: a thousand rows in 1.1 ms, as columns in 0.5; a model instance a row takes 3.
+"""Long requests straight into columns: a thousand rows in 0.8 ms, as columns in 0.5; a model instance a row takes 2.
 
-Columns are parsed by a request model of their own, in which texts and times are only strings; rows by the parser that
-pydantic has inside. Then a column is looked at as a whole: which types it holds, its smallest and largest value. What
-is plainly within the contract is taken. At the slightest doubt nothing is, and the request model decides, as it does
-for short requests: no refusal comes from here.
+msgspec parses them by types that know a number from a text, and little more. Then a column is looked at as a whole: its
+smallest and largest value, which texts it holds. What is plainly within the contract is taken. At the slightest doubt
+nothing is, and the request model decides, as it does for short requests: no refusal comes from here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
-from types import NoneType
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from pydantic import AwareDatetime, TypeAdapter
-from pydantic_core import from_json
 
 from ..spec import Column
 from .columnar import ColumnRows
@@ -26,6 +23,8 @@ LONG = 8192
 EXACT = 2.0**53
 """Beyond it not every whole number is a float64, and two parsers may round one differently."""
 MOMENT = re.compile(r"[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?Z", re.ASCII)
+NUMBERS = {"number": float, "integer": int, "flag": bool}
+"""Types of the kinds that are numbers to features; the others are texts."""
 
 
 class Doubt(Exception):
@@ -33,92 +32,58 @@ class Doubt(Exception):
 
 
 class Intake:
-    """Takes what satisfies ``columns``.
+    """Takes what satisfies ``columns``. ``texts`` parses a list of a column's strings where it has a pattern."""
 
-    ``typed`` parses a body of columns, with strings for texts and times; ``texts`` a list of a column's strings where
-    it has a pattern.
-    """
-
-    def __init__(
-        self, columns: Sequence[Column], typed: TypeAdapter[Any], texts: Mapping[str, TypeAdapter[Any]]
-    ) -> None:
-        self._columns, self._typed, self._texts = columns, typed, texts
-        self._names = {column.name for column in columns}
+    def __init__(self, columns: Sequence[Column], texts: Mapping[str, TypeAdapter[Any]]) -> None:
+        self._columns, self._texts = columns, texts
+        row = _struct("Row", {column.name: _value(column) for column in columns})
+        lists = _struct("Lists", {column.name: _list(column) for column in columns})
+        self._rows = msgspec.json.Decoder(list[row])  # pyrefly: ignore
+        self._lists = msgspec.json.Decoder(_struct("Columns", {"columns": (lists,)}))
         self._moments = TypeAdapter(list[AwareDatetime | None])
 
     def rows(self, body: bytes) -> ColumnRows | None:
-        """The rows of an array of objects with the same fields; None in doubt."""
+        """The rows of an array of objects; None in doubt."""
         try:
-            rows = from_json(body, cache_strings="keys")
-            if set(map(type, rows)) != {dict} or len(set(map(len, rows))) != 1:
-                return None
-            names = list(rows[0])
-            if len(names) < 2:  # itemgetter gives no tuples
-                return None
-            columns = zip(*map(itemgetter(*names), rows), strict=True)
-            return self._taken(dict(zip(names, columns, strict=True)), len(rows))
-        except (Doubt, ValueError, TypeError, LookupError, OverflowError):
+            rows = self._rows.decode(body)
+            columns = map(list, zip(*map(msgspec.structs.astuple, rows), strict=True))
+            return self._taken(columns, len(rows)) if rows else None
+        except (Doubt, msgspec.DecodeError, ValueError, TypeError, OverflowError):
             return None
 
     def columns(self, body: bytes) -> ColumnRows | None:
         """The rows of one array a field; None in doubt."""
         try:
-            given = self._typed.validate_json(body).__dict__["columns"].__dict__
-            (length,) = {len(values) for values in given.values() if values is not None}
-            if not length:
-                return None
-            columns: dict[str, list[Any]] = {}
-            arrays: dict[str, np.ndarray] = {}
-            as_text = set()
-            for column in self._columns:
-                name, values = column.name, given[column.name] or [None] * length
-                columns[name] = values
-                if column.kind in ("number", "integer", "flag"):
-                    arrays[name] = np.array(values, dtype=np.float64)
-                elif column.kind == "time":
-                    columns[name], seconds = self._times(values)
-                    if seconds is not None:
-                        arrays[name] = seconds
-                        as_text.add(name)
-                else:
-                    self._check_texts(column, values)
-            return ColumnRows(columns, length, arrays, frozenset(as_text), sent_as_columns=True)
-        except (Doubt, ValueError, TypeError, OverflowError):
+            (lists,) = msgspec.structs.astuple(self._lists.decode(body))
+            given = msgspec.structs.astuple(lists)
+            (length,) = {len(values) for values in given if values is not None}
+            columns = ([None] * length if values is None else values for values in given)
+            return self._taken(columns, length, sent_as_columns=True) if length else None
+        except (Doubt, msgspec.DecodeError, ValueError, TypeError, OverflowError):
             return None
 
-    def _taken(self, given: Mapping[str, tuple[Any, ...]], length: int) -> ColumnRows:
-        if not given.keys() <= self._names:
-            raise Doubt
+    def _taken(self, given: Iterable[list[Any]], length: int, *, sent_as_columns: bool = False) -> ColumnRows:
         columns: dict[str, list[Any]] = {}
         arrays: dict[str, np.ndarray] = {}
         as_text = set()
-        for column in self._columns:
-            values: Sequence[Any] = given.get(column.name) or (None,) * length
-            kinds = set(map(type, values))
-            null = NoneType in kinds
-            if null and not (column.nullable or column.kind == "key"):
-                raise Doubt
-            kinds.discard(NoneType)
-            if column.kind in ("number", "integer", "flag"):
-                columns[column.name], arrays[column.name] = _numbers(column, values, kinds)
+        for column, values in zip(self._columns, given, strict=True):
+            name = column.name
+            columns[name] = values
+            if column.kind in NUMBERS:
+                arrays[name] = _numbers(column, values)
             elif column.kind == "time":
-                if kinds - {str}:
-                    raise Doubt
-                columns[column.name], seconds = self._times(values)
+                columns[name], seconds = self._times(values)
                 if seconds is not None:
-                    arrays[column.name] = seconds
-                    as_text.add(column.name)
+                    arrays[name] = seconds
+                    as_text.add(name)
             else:
-                if kinds - {str}:
-                    raise Doubt
                 self._check_texts(column, values)
-                columns[column.name] = list(values)
-        return ColumnRows(columns, length, arrays, frozenset(as_text))
+        return ColumnRows(columns, length, arrays, frozenset(as_text), sent_as_columns=sent_as_columns)
 
-    def _times(self, values: Sequence[Any]) -> tuple[list[Any], np.ndarray | None]:
+    def _times(self, values: list[Any]) -> tuple[list[Any], np.ndarray | None]:
         """The moments; or the texts themselves, with their seconds since 1970, where all are in one form."""
         seconds = None if None in values else _seconds(values)
-        return (self._moments.validate_python(values), None) if seconds is None else (list(values), seconds)
+        return (self._moments.validate_python(values), None) if seconds is None else (values, seconds)
 
     def _check_texts(self, column: Column, values: Sequence[Any]) -> None:
         texts = set(values) - {None}
@@ -134,29 +99,44 @@ class Intake:
                 raise Doubt
 
 
-def _numbers(column: Column, values: Sequence[Any], kinds: set[type]) -> tuple[list[Any], np.ndarray]:
-    """The values as pydantic would have them, and as float64 with NaN for null."""
-    if kinds - {"number": {float, int}, "integer": {int}, "flag": {bool}}[column.kind]:
-        raise Doubt
+def _value(column: Column) -> tuple[Any, ...]:
+    """Type of a row's value, and what stands for one that was left out."""
+    kind: Any = NUMBERS.get(column.kind, str)
+    return (kind | None, None) if column.nullable or column.kind == "key" else (kind,)
+
+
+def _list(column: Column) -> tuple[Any, ...]:
+    kind, *default = _value(column)
+    return (list[kind] | None, None) if default else (list[kind],)  # pyrefly: ignore
+
+
+def _struct(name: str, fields: Mapping[str, tuple[Any, ...]]) -> type[msgspec.Struct]:
+    """A type of fields, whatever their names are: to Python they are numbered."""
+    numbered = {f"field_{number}": said for number, said in enumerate(fields)}
+    return msgspec.defstruct(
+        name,
+        [(field, *fields[said]) for field, said in numbered.items()],
+        rename=numbered,
+        kw_only=True,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+
+
+def _numbers(column: Column, values: list[Any]) -> np.ndarray:
+    """The values as float64, NaN for null."""
     array = np.array(values, dtype=np.float64)
-    known = array[~np.isnan(array)]
-    if len(known) + values.count(None) != len(values):  # NaN was sent
-        raise Doubt
-    if column.kind == "flag" or not len(known):
-        return list(values), array
-    low, high = float(known.min()), float(known.max())
-    if not (
-        np.isfinite((low, high)).all()
-        and (int not in kinds or -EXACT < low <= high < EXACT)
+    low, high = float(np.fmin.reduce(array)), float(np.fmax.reduce(array))
+    within = (
+        (low > -EXACT and high < EXACT)
         and (column.minimum is None or low >= column.minimum)
         and (column.above is None or low > column.above)
         and (column.maximum is None or high <= column.maximum)
         and (column.below is None or high < column.below)
-    ):
+    )
+    if not (within or np.isnan(low)):  # as it is where all are null
         raise Doubt
-    if column.kind == "number" and int in kinds:
-        return [None if value is None else float(value) for value in values], array
-    return list(values), array
+    return array
 
 
 def _seconds(values: Sequence[str]) -> np.ndarray | None:

@@ -100,16 +100,6 @@ def _annotation(column: Column) -> Any:
     return Annotated[base, Field(**limits)] if limits else base
 
 
-def _list_of(whole: Any, optional: bool) -> tuple[Any, Any]:
-    """A column's field in a body of columns: its type, and what stands for one that was left out."""
-    return (list[whole] | None, None) if optional else (list[whole], ...)
-
-
-def _columnar(fields: dict[str, Any], config: ConfigDict) -> TypeAdapter[Any]:
-    inner = create_model("Columns", __config__=config, **fields)
-    return TypeAdapter(create_model("Columnar", __config__=config, columns=(inner, ...)))
-
-
 class RequestModel:
     """Parses request bodies: one JSON object, or an array of them. Strict types, unknown fields forbidden.
 
@@ -120,7 +110,6 @@ class RequestModel:
         self.columns = {column.name: column for column in contract.columns}
         fields: dict[str, Any] = {}
         lists: dict[str, Any] = {}
-        plain: dict[str, Any] = {}
         texts: dict[str, TypeAdapter[Any]] = {}
         for column in contract.columns:
             annotation = _annotation(column)
@@ -134,16 +123,15 @@ class RequestModel:
             fields[column.name] = (whole, about)
             if column.pattern is not None:
                 texts[column.name] = TypeAdapter(list[annotation])
-            lists[column.name] = _list_of(whole, optional)
-            if column.kind in ("category", "key", "time"):
-                whole = str | None if optional else str
-            plain[column.name] = _list_of(whole, optional)
+            # a column's field in a body of columns, and what stands for one that was left out
+            lists[column.name] = (list[whole] | None, None) if optional else (list[whole], ...)
         config = ConfigDict(extra="forbid", strict=True, title="Row", hide_input_in_errors=True)
         self.row: type[BaseModel] = create_model("Row", __config__=config, **fields)
         self._one = TypeAdapter(self.row)
-        self._columns, typed = _columnar(lists, config), _columnar(plain, config)
+        columns = create_model("Columns", __config__=config, **lists)
+        self._columns = TypeAdapter(create_model("Columnar", __config__=config, columns=(columns, ...)))
         self._many = TypeAdapter(Annotated[list[self.row], Field(min_length=1)])
-        self._intake = Intake(contract.columns, typed, texts)
+        self._intake = Intake(contract.columns, texts)
 
     def parse(self, body: bytes) -> Sequence[dict[str, Any]]:
         """The rows of a body, as plain dictionaries in contract order. Raises RequestRefused."""
