@@ -13,11 +13,13 @@ import polars as pl
 import pytest
 
 from {{cookiecutter.package_name}} import clock, files, sample_upstream
+from {{cookiecutter.package_name}}.config import load_operations
 from {{cookiecutter.package_name}}.data.store import Store
 from {{cookiecutter.package_name}}.errors import ProjectError
 from {{cookiecutter.package_name}}.model.id import VersionId
-from {{cookiecutter.package_name}}.model.version import ModelVersion
+from {{cookiecutter.package_name}}.model.version import ESTIMATOR, TREES, ModelVersion
 from {{cookiecutter.package_name}}.operations import daily
+from {{cookiecutter.package_name}}.operations import score as scoring
 from {{cookiecutter.package_name}}.serving import worker
 
 from conftest import LAST, Project, Ran
@@ -100,6 +102,26 @@ def test_predictions_are_what_the_api_would_have_answered(promoted: Project) -> 
     ]
     answered = loaded.answer(json.dumps(requests).encode()).values
     assert np.array_equal(made["delivered_hours"].head(50).to_numpy(), answered)
+
+
+@pytest.mark.parametrize("case", ["no verdict", "it fails", "another machine's"])
+def test_without_a_verdict_on_the_short_cut_the_estimator_predicts_the_same(case: str, promoted: Project) -> None:
+    assert promoted.ml(*RUN).code == 0
+    before = promoted.tree("data/predictions")
+    operations = load_operations(promoted.paths.operations)
+    version = VersionId("hours", 1)
+    assert worker.prove(version, promoted.paths)[1] is None
+    assert scoring.opened(version, promoted.paths, operations).path == TREES
+    verdict = promoted.paths.serving / version.folder / worker.PROVEN
+    said = json.loads(verdict.read_text(encoding="utf-8"))
+    if case == "no verdict":
+        verdict.unlink()
+    else:
+        changed = {"verdict": [said["verdict"][0], "row 7"]} if case == "it fails" else {"under": {"machine": "other"}}
+        verdict.write_text(json.dumps(said | changed), encoding="utf-8")
+    assert scoring.opened(version, promoted.paths, operations).path == ESTIMATOR
+    assert promoted.ml(*RUN).code == 0
+    assert promoted.tree("data/predictions") == before
 
 
 def test_the_second_task_is_scored_with_its_probability(promoted: Project) -> None:
@@ -349,13 +371,13 @@ def test_a_prediction_that_is_no_number_keeps_the_whole_day_out(
 ) -> None:
     assert promoted.ml(*RUN).code == 0
     before = promoted.tree("data/predictions")
-    score = ModelVersion.plain_score
+    score = ModelVersion.score
 
     def breaks(self: ModelVersion, matrix: np.ndarray) -> np.ndarray:
         values = score(self, matrix)
         return np.where(np.arange(len(values)) == 1_000, np.nan, values)  # beyond the proof's rows
 
-    monkeypatch.setattr(ModelVersion, "plain_score", breaks)
+    monkeypatch.setattr(ModelVersion, "score", breaks)
     assert promoted.ml(*RUN).code == 1
     assert codes(record(promoted)["attempts"][1]) == {"SCORE002": "page"}
     assert promoted.tree("data/predictions") == before

@@ -65,8 +65,8 @@ def _shortened(estimator: Any, own: Score) -> tuple[Score, Score, str]:
 
 
 class ModelVersion:
-    """What answers requests. The API and a proof's replay call :meth:`answer`; what scores in bulk and is nowhere held
-    against the estimator, as training and the daily run, calls :meth:`plain_score`."""
+    """What answers requests. The API and a proof's replay call :meth:`answer`, the daily run :meth:`score`; training,
+    which makes what they are held against, calls :meth:`plain_score`."""
 
     def __init__(self, contract: ModelContract, pipeline: Pipeline, facts: Mapping[str, Any]) -> None:
         self.contract = contract

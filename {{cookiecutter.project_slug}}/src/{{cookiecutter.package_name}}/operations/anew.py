@@ -33,7 +33,7 @@ def by(loaded: ModelVersion) -> Predict:
         try:
             some = spread(rows.select(columns), rows.select(pl.len()).collect().item(), ROWS)
             with limited(1):
-                values = loaded.plain_score(loaded.matrix(from_frame(loaded.contract.features, some)))
+                values = loaded.score(loaded.matrix(from_frame(loaded.contract.features, some)))
         except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
             raise ProjectError(
                 f"{loaded.name} cannot read these rows: {error}",

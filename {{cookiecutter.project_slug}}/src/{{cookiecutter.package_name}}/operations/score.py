@@ -57,11 +57,15 @@ def champion(paths: Paths, operations: OperationsConfig, model: str | None = Non
 
 
 def opened(version: VersionId, paths: Paths, operations: OperationsConfig) -> ModelVersion:
-    """The version, fetched if it is not on disk, its proof replayed as a batch. Raises ProjectError."""
+    """The version, fetched if it is not on disk, its proof replayed as a batch. Raises ProjectError.
+
+    It predicts by its short cut where that is known to hold here: 5 million rows of 100 trees in 5 s instead of 20.
+    """
     facts = Pointer(paths, operations).facts(version)
     if facts is None or not artefact.is_placed(paths.serving / version.folder, facts):
         worker.fetch(version, paths)
-    return worker.open_placed(version, paths, one_by_one=False)[0]
+    plain = not worker.short_cut_holds(version, paths)
+    return worker.open_placed(version, paths, one_by_one=False, plain=plain)[0]
 
 
 def score(day: date, version: VersionId, loaded: ModelVersion, store: Store) -> Scored:
@@ -98,7 +102,7 @@ def _batches(path: Path, loaded: ModelVersion, keys: list[str]) -> Iterator[pl.D
 
 
 def _scored(frame: pl.DataFrame, keys: list[str], loaded: ModelVersion, version: VersionId) -> pl.DataFrame:
-    values = loaded.plain_score(loaded.matrix(from_frame(loaded.contract.features, frame)))
+    values = loaded.score(loaded.matrix(from_frame(loaded.contract.features, frame)))
     if bad := int((~np.isfinite(values)).sum()):
         raise ProjectError(
             f"{bad} of {len(values)} predictions of {version} are no numbers; none of the day was kept",
