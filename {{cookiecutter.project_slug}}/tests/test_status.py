@@ -22,7 +22,7 @@ DAY = date(2026, 6, 1)
 BEFORE = datetime(2026, 6, 2, 8, 59, tzinfo=UTC)
 AFTER = datetime(2026, 6, 2, 9, 0, tzinfo=UTC)
 HEAVY = ("mlflow", "pandas", "polars", "sklearn", "dataframely", "matplotlib", "fastapi", "numpy", "scipy", "httpx")
-HEAVY += ("apprise", "requests")
+HEAVY += ("apprise", "requests", "filelock")
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,7 @@
-"""What people read: aligned, quiet, coloured only on a terminal; and the same as JSON for machines."""
+"""What people read: aligned, quiet, coloured only on a terminal; and the same as JSON for machines.
+
+Tables and bars are imported where they are drawn: most verbs start without them.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
@@ -37,6 +38,8 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
     """A table without lines; columns named in ``right`` are right-aligned."""
+    from rich.table import Table
+
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for head in heads:
         grid.add_column(head, justify="right" if head in right else "left", no_wrap=head != heads[-1], overflow="fold")
@@ -72,6 +75,8 @@ def failure(message: str, hint: str | None) -> None:
 @contextmanager
 def progress(total: int, what: str) -> Generator[Callable[[str], None]]:
     """A bar on a terminal, nothing elsewhere. The yielded function advances it and says where it is."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(what, total=total)

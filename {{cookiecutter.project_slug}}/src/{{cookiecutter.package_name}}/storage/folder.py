@@ -7,8 +7,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from .. import files
 from ..paths import Paths
 from .storage import Held, Storage
@@ -71,6 +69,8 @@ class Folder(Storage):
 
     @contextmanager
     def locked(self, name: str, *, wait: bool = True) -> Generator[None]:
+        from filelock import FileLock, Timeout  # who only reads starts sooner without it
+
         self._paths.locks.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self._paths.locks / f"{name}.lock", timeout=-1 if wait else 0):
