@@ -24,12 +24,11 @@ class Useful:
         self.paths, self.operations, self.store = paths, operations, ours("data.store").Store(paths)
         self.scoring, self.realised = ours("operations.score"), ours("operations.realised").realised
         self.upstream = root / operations.source.path
-        self.open()
 
-    def open(self) -> None:
-        """The champion, from disk, its proof replayed."""
+    def open(self, rows: int) -> None:
+        """The champion as a day of so many rows asks for it, from disk, its proof replayed."""
         version = self.scoring.champion(self.paths, self.operations)
-        self.model = self.scoring.opened(version, self.paths, self.operations)
+        self.model = self.scoring.opened(version, self.paths, self.operations, rows)
 
     def judge(self, day: date) -> None:
         """Join the labels that are complete with ``day`` with their predictions."""

@@ -105,13 +105,17 @@ def test_predictions_are_what_the_api_would_have_answered(promoted: Project) -> 
 
 
 @pytest.mark.parametrize("case", ["no verdict", "it fails", "another machine's"])
-def test_without_a_verdict_on_the_short_cut_the_estimator_predicts_the_same(case: str, promoted: Project) -> None:
+def test_many_rows_go_by_the_short_cut_where_a_verdict_allows_it_and_are_predicted_alike(
+    case: str, promoted: Project
+) -> None:
+    operations, version = load_operations(promoted.paths.operations), VersionId("hours", 1)
     assert promoted.ml(*RUN).code == 0
-    before = promoted.tree("data/predictions")
-    operations = load_operations(promoted.paths.operations)
-    version = VersionId("hours", 1)
+    by_estimator = promoted.tree("data/predictions")
     assert worker.prove(version, promoted.paths)[1] is None
     assert scoring.opened(version, promoted.paths, operations).path == TREES
+    assert scoring.opened(version, promoted.paths, operations, rows=scoring.SMALL - 1).path == ESTIMATOR
+    assert promoted.ml("score", "--date", str(D)).code == 0
+    assert promoted.tree("data/predictions") == by_estimator
     verdict = promoted.paths.serving / version.folder / worker.PROVEN
     said = json.loads(verdict.read_text(encoding="utf-8"))
     if case == "no verdict":
@@ -120,8 +124,6 @@ def test_without_a_verdict_on_the_short_cut_the_estimator_predicts_the_same(case
         changed = {"verdict": [said["verdict"][0], "row 7"]} if case == "it fails" else {"under": {"machine": "other"}}
         verdict.write_text(json.dumps(said | changed), encoding="utf-8")
     assert scoring.opened(version, promoted.paths, operations).path == ESTIMATOR
-    assert promoted.ml(*RUN).code == 0
-    assert promoted.tree("data/predictions") == before
 
 
 def test_the_second_task_is_scored_with_its_probability(promoted: Project) -> None:

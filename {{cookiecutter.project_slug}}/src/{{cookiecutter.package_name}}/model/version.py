@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -43,25 +43,27 @@ ESTIMATOR, TREES, PRODUCT = "the estimator's own method", "trees joined, or as l
 """Ways from a matrix to values, as `/version` names them."""
 
 
-def _scorer(estimator: Any, task: Task) -> tuple[Score, Score, str]:
-    """What turns a matrix (n, p) into values (n,): the estimator's own method, a shorter way, and how that is called.
+def _own(estimator: Any, task: Task) -> Score:
+    """The estimator's own way from a matrix (n, p) to values (n,)."""
+    if task == "regression":
+        return estimator.predict
+    yes = list(estimator.classes_).index(1)
+    return lambda matrix: estimator.predict_proba(matrix)[:, yes]
+
+
+def _shorter(estimator: Any, task: Task, own: Score) -> tuple[Score, str]:
+    """The shortest way to the same values, and how it is called.
 
     A linear regression is one product of 1 us, which scikit-learn's ``predict`` surrounds with 70 us of checks on a
     matrix that is float64 and finite already. Only where ``predict`` is that product: a GLM's is not.
     """
-    if task == "classification":
-        yes = list(estimator.classes_).index(1)
-        return _shortened(estimator, lambda matrix: estimator.predict_proba(matrix)[:, yes])
-    predict = type(estimator).predict
-    if f"{predict.__module__}.{predict.__qualname__}" in PRODUCTS and np.ndim(estimator.coef_) == 1:
-        weights, intercept = estimator.coef_, estimator.intercept_
-        return estimator.predict, lambda matrix: matrix @ weights + intercept, PRODUCT
-    return _shortened(estimator, estimator.predict)
-
-
-def _shortened(estimator: Any, own: Score) -> tuple[Score, Score, str]:
+    if task == "regression":
+        predict = type(estimator).predict
+        if f"{predict.__module__}.{predict.__qualname__}" in PRODUCTS and np.ndim(estimator.coef_) == 1:
+            weights, intercept = estimator.coef_, estimator.intercept_
+            return lambda matrix: matrix @ weights + intercept, PRODUCT
     short = shortened(estimator, own)
-    return own, short, ESTIMATOR if short is own else TREES
+    return short, ESTIMATOR if short is own else TREES
 
 
 class ModelVersion:
@@ -76,7 +78,7 @@ class ModelVersion:
         self._columns = contract.features
         # the pipeline's own predict would do the same at 30 us a call; one transformer needs no wrapper around it
         self._transform = (pipeline.steps[0][1] if len(pipeline.steps) == 2 else pipeline[:-1]).transform
-        self._plain, self._predict, self.path = _scorer(pipeline.steps[-1][1], contract.target.task)
+        self._plain = _own(pipeline.steps[-1][1], contract.target.task)
         self.deciles = np.empty(0)
         """What is usual for this version: its proof's predictions cut into ten, at most (9,), ascending."""
 
@@ -88,9 +90,19 @@ class ModelVersion:
         """Features of a column batch, float64 (n, p)."""
         return self._transform(batch)
 
+    @cached_property
+    def _way(self) -> tuple[Score, str]:
+        """Made when it is first asked for: the tables of 100 trees take 20 ms."""
+        return _shorter(self.pipeline.steps[-1][1], self.contract.target.task, self._plain)
+
+    @property
+    def path(self) -> str:
+        """What :meth:`score` computes with, as `/version` says it."""
+        return self._way[1]
+
     def without_short_cut(self) -> None:
         """Predict by the estimator's own method from now on."""
-        self._predict, self.path = self._plain, ESTIMATOR
+        self._way = self._plain, ESTIMATOR
 
     def plain_score(self, matrix: np.ndarray) -> np.ndarray:
         """The estimator's own predictions, whatever way :meth:`score` takes."""
@@ -98,7 +110,7 @@ class ModelVersion:
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """Predictions of a feature matrix, float64 (n,)."""
-        return np.asarray(self._predict(matrix), dtype=np.float64)
+        return np.asarray(self._way[0](matrix), dtype=np.float64)
 
     def answer(self, body: bytes) -> Answer:
         """Parse, transform and predict one request body. Raises RequestRefused."""

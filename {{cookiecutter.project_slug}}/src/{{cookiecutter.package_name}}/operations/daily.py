@@ -154,7 +154,8 @@ def _score(job: Job, *, there: bool) -> ModelVersion | None:
             step.outcome, step.said = "not yet", f"no version of {job.operations.model} was ever promoted"
             step.checks.append(Said(code="SCORE001", tier="log", said=step.said))
             return None
-        loaded = opened(version, job.paths, job.operations)
+        partition = job.store.manifest(CONTRACT.rows.name, job.day)
+        loaded = opened(version, job.paths, job.operations, partition.rows if partition else 0)
         job.run.attempt.model_version = str(version)
         step.facts = {
             "version": str(version),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ def canonical(values: Any, kind: str) -> np.ndarray:
     if kind == "category":
         values = np.asarray(values, dtype=object)
         # pandas writes a missing string as NaN
-        if not set(map(type, values.tolist())) <= {str, NoneType}:
+        if not set(map(type, values.tolist())) <= {str, type(None)}:
             values = np.array([v if isinstance(v, str) else None for v in values.tolist()], dtype=object)
         return values
     values = np.asarray(values)
