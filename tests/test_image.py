@@ -176,8 +176,8 @@ def test_what_must_not_be_published_is_not(trained: Project, tmp_path: Path):
 
     # in the image another code answers than the one that trained
     text = trained.text("src/parcel_eta/model/version.py")
-    assert text.count("self._predict(matrix), dtype") == 1
-    wrong = text.replace("self._predict(matrix), dtype", "self._predict(matrix) + 1e-3, dtype")
+    assert text.count("self._way[0](matrix), dtype") == 1
+    wrong = text.replace("self._way[0](matrix), dtype", "self._way[0](matrix) + 1e-3, dtype")
     (trained.path / "src/parcel_eta/model/version.py").write_text(wrong, encoding="utf-8")
     broken = trained.text("ci/place.py").replace("said = worker.verify(version, paths)", 'said = "not asked"')
     (trained.path / "ci/place.py").write_text(broken, encoding="utf-8")
